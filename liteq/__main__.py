@@ -1,0 +1,32 @@
+"""python -m liteq, and the console script liteq."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from liteq import __version__
+from liteq.cli import consume
+from liteq.exceptions import ConfigurationError
+
+_COMMANDS = {"consume": consume}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit code. Wrong usage is one line on standard error, and 2."""
+    parser = argparse.ArgumentParser(prog="liteq", description="A task queue that needs no server.")
+    parser.add_argument("--version", action="version", version=f"liteq {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        module.configure(commands.add_parser(name, help=module.HELP))
+    arguments = parser.parse_args(argv)
+    try:
+        return _COMMANDS[arguments.command].run(arguments)
+    except ConfigurationError as error:
+        sys.stderr.write(f"liteq: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

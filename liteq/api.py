@@ -1,0 +1,311 @@
+"""The queue as applications see it: one object that declares tasks, enqueues calls and reads results."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from liteq import clock, signals
+from liteq.control import Inspection, ResultStore, Revocations
+from liteq.declarations import Declarations
+from liteq.exceptions import ConfigurationError, TaskException
+from liteq.execution import Ended, run
+from liteq.hooks import Hooks
+from liteq.identity import identify
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.results import Result, ResultGroup
+from liteq.serializer import Serializer
+from liteq.storage.base import Storage
+from liteq.storage.memory import MemoryStorage
+from liteq.tasks import PeriodicTask, Registry, Task
+
+logger = logging.getLogger("huey")
+
+# What an application takes out by hand with `dequeue` stays its own for this long.
+_DIRECT_LEASE = 3600 * clock.SECOND
+_NO_CLAIM = ClaimKey(0, 0, 0)
+
+
+class Huey(Declarations, ResultStore, Revocations, Inspection):
+    """A queue. Making one opens nothing: storage is opened by the first call that needs it.
+
+    Args:
+        name: the queue's name; several queues may share one storage.
+        results: store what tasks return; without, a call returns None.
+        store_none: store it also when it is None.
+        utc: naive datetimes of tasks are UTC; with False, local time.
+        immediate: run tasks at once in the caller, for tests and development.
+        serializer: turns tasks and results into bytes; cloudpickle by default.
+        compression: compress them.
+        use_zlib: compress with zlib in place of gzip.
+        immediate_use_memory: in immediate mode, keep everything in memory and leave the real storage alone.
+        storage_class: the backend, where the class has none of its own.
+        store_intermediate_errors: a failed task that is retried shows its error meanwhile.
+        **storage_kwargs: options of the backend.
+    """
+
+    storage_class: type[Storage] | None = None
+
+    def __init__(
+        self,
+        name: str = "huey",
+        results: bool = True,
+        store_none: bool = False,
+        utc: bool = True,
+        immediate: bool = False,
+        serializer: Serializer | None = None,
+        compression: bool = False,
+        use_zlib: bool = False,
+        immediate_use_memory: bool = True,
+        storage_class: type[Storage] | None = None,
+        store_intermediate_errors: bool = True,
+        **storage_kwargs: Any,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+        self.name = name
+        self.results = results
+        self.store_none = store_none
+        self.store_intermediate_errors = store_intermediate_errors
+        self.utc = utc
+        self.serializer = serializer or Serializer(compression, use_zlib=use_zlib)
+        self.immediate_use_memory = immediate_use_memory
+        self.storage_kwargs = storage_kwargs
+        if storage_class is not None:
+            self.storage_class = storage_class
+        self.registry = Registry()
+        self.hooks = Hooks()
+        self.signals = signals.Signal()
+        self.in_flight: set[Task] = set()
+        self._immediate = immediate
+        self._direct_owner: int | None = None
+        self.storage = self.create_storage()
+
+    # Storage
+
+    def create_storage(self) -> Storage:
+        """The storage for the mode that the queue is in."""
+        if self._immediate and self.immediate_use_memory:
+            return self.get_immediate_storage()
+        return self.get_storage(**self.storage_kwargs)
+
+    def get_immediate_storage(self) -> Storage:
+        """The storage of immediate mode."""
+        return MemoryStorage(self.name)
+
+    def get_storage(self, **kwargs: Any) -> Storage:
+        """The real storage.
+
+        Raises:
+            ConfigurationError: for an option that the backend does not know.
+        """
+        if self.storage_class is None:
+            from liteq.storage.sqlite import SqliteStorage  # apsw is loaded only where it is used
+
+            return SqliteStorage(self.name, **kwargs)
+        return self.storage_class(self.name, **kwargs)  # type: ignore[call-arg] -- each backend has its own
+
+    @property
+    def immediate(self) -> bool:
+        """Whether tasks run at once in the caller; may be set at any time."""
+        return self._immediate
+
+    @immediate.setter
+    def immediate(self, value: bool) -> None:
+        if value != self._immediate:
+            self._immediate = value
+            if self.immediate_use_memory:
+                self.storage = self.create_storage()
+                self._direct_owner = None
+
+    # Enqueueing
+
+    def serialize_task(self, task: Task) -> bytes:
+        """The bytes of a task."""
+        return self.serializer.serialize(self.registry.encode(task, self.utc))
+
+    def deserialize_task(self, data: bytes) -> Task:
+        """The task of its bytes.
+
+        Raises:
+            UnknownTask: if this application does not declare it.
+        """
+        return self.registry.decode(self.serializer.deserialize(data), self.utc)
+
+    def message_of(self, task: Task) -> Message:
+        """The message of a task that is about to be enqueued; its expiry counts from here."""
+        if task.expires:
+            task.resolve_expires(self.utc)
+        return Message(
+            task.id,
+            self.registry.task_to_string(type(task)),
+            self.serialize_task(task),
+            task.priority or 0,
+            None if task.eta is None else clock.to_us(task.eta, self.utc),
+            task.at_most_once,
+            () if task.on_complete is None else tuple(stage.id for stage in task.on_complete.stages()),
+        )
+
+    def enqueue(self, task: Task) -> Any:
+        """Store a task, to be run by a consumer; when this returns, it is committed.
+
+        Returns:
+            Its `Result`, or the `ResultGroup` of a pipeline's stages; None in a queue without results.
+
+        Raises:
+            TypeError: for something that is not a task.
+            StorageError: if it could not be stored.
+        """
+        return self.enqueue_many([task])[0]
+
+    def enqueue_many(self, tasks: Iterable[Task]) -> list[Any]:
+        """Store tasks in one transaction, all or none; what `enqueue` returns for each."""
+        tasks = list(tasks)
+        for task in tasks:
+            if not isinstance(task, Task):
+                raise TypeError(f"{task!r} is not a task; use the .s() of a declared one")
+        if self._immediate:
+            for task in tasks:
+                self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                self.execute(task)
+        elif tasks:
+            now = clock.now()
+            messages = [self.message_of(task) for task in tasks]
+            self.storage.put(messages, now)
+            for task, message in zip(tasks, messages, strict=True):
+                self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                if message.due is not None and message.due > now:
+                    self.signals.send(signals.SIGNAL_SCHEDULED, task)
+        return [self._handle(task) for task in tasks]
+
+    def add_schedule(self, task: Task) -> None:
+        """Store a task with its eta, without the handle that `enqueue` returns."""
+        self.storage.put([self.message_of(task)], clock.now())
+        self.signals.send(signals.SIGNAL_SCHEDULED, task)
+
+    def _handle(self, task: Task) -> Any:
+        if not self.results:
+            return None
+        results = [Result(self, stage) for stage in task.stages()]
+        return ResultGroup(results) if len(results) > 1 else results[0]
+
+    def result(
+        self,
+        id: str,
+        blocking: bool = False,
+        timeout: float | None = None,
+        backoff: float = 1.15,
+        max_delay: float = 1.0,
+        revoke_on_timeout: bool = False,
+        preserve: bool = False,
+    ) -> Any:
+        """The value of the task of an id; the arguments are those of `Result.get`."""
+        handle = Result(self, Task(id=id))
+        return handle.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
+
+    # Running tasks by hand, as tests of applications do
+
+    def dequeue(self) -> Task | None:
+        """Take the next ready task; it is this process's until it is given to `execute`."""
+        if self._direct_owner is None:
+            self._direct_owner = self.storage.register(identify())
+        now, lease = clock.now(), clock.monotonic() + _DIRECT_LEASE
+        claims = self.storage.claim(self._direct_owner, 1, now=now, lease=lease)
+        if not claims:
+            return None
+        claim = claims[0]
+        try:
+            task = self.deserialize_task(claim.data)
+        except Exception as error:
+            dead = Outcome(Disposition.DEAD, "dead", reason=f"can't be decoded: {error!r}")
+            self.storage.settle([Settlement(claim.key, dead)], now)
+            raise
+        task.claim = claim
+        return task
+
+    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
+        """Run a task here and now, and store what comes of it; its value.
+
+        A task whose time has not come goes to the schedule. In immediate mode, whatever the task causes (the
+        next stage, a retry) is run as well.
+        """
+        ended = self._attempt(task, timestamp)
+        waiting = deque(ended.followups if self._immediate else ())
+        while waiting:
+            followup = waiting.popleft()
+            if followup.signal == signals.SIGNAL_ENQUEUED:
+                self.signals.send(followup.signal, followup.task)
+            waiting.extend(self._attempt(followup.task, None).followups)
+        return ended.value
+
+    def _attempt(self, task: Task, timestamp: datetime | None) -> Ended:
+        now = timestamp or self._get_timestamp()
+        if not self.ready_to_run(task, now):
+            self.add_schedule(task)
+            return Ended(signals.SIGNAL_SCHEDULED)
+        claim: Claim | None = task.claim
+        revoked = claim.revoked if claim is not None else self.is_revoked(task, now, peek=False)
+        ended = run(self, task, revoked=revoked, now=now, isolated=False)
+        outcome = ended.outcome()
+        if self._immediate:
+            outcome = outcome._replace(messages=())
+        if claim is None:
+            self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
+        elif not self.storage.settle([Settlement(claim.key, outcome)], clock.now())[0]:
+            logger.warning("Task %s was taken by another meanwhile; its outcome has no effect", task.id)
+        if not self._immediate:
+            self.announce(ended)
+        return ended
+
+    def announce(self, ended: Ended) -> None:
+        """Send the signals of what a task caused to be enqueued."""
+        for followup in ended.followups:
+            self.signals.send(followup.signal, followup.task)
+
+    def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
+        """Whether the task's time has come at `timestamp` (now by default)."""
+        return task.eta is None or task.eta <= (timestamp or self._get_timestamp())
+
+    def read_schedule(self, timestamp: datetime | None = None) -> list[Task]:
+        """Take the tasks out of the schedule whose time has come; enqueue or execute them yourself."""
+        due = self.storage.take_due(clock.to_us(timestamp or self._get_timestamp(), self.utc))
+        return [self.deserialize_task(data) for data in due]
+
+    def read_periodic(self, timestamp: datetime | None) -> list[PeriodicTask]:
+        """The periodic tasks that are due in the minute of `timestamp`."""
+        moment = timestamp or self._get_timestamp()
+        return [task for task in self.registry.periodic_tasks if task.validate_datetime(moment)]
+
+    def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
+        """What is stored of a failure, and found in `TaskException.metadata`."""
+        error = repr(exception)
+        if isinstance(exception, TaskException):
+            error = exception.metadata.get("error") or error
+        return {
+            "error": error,
+            "retries": task.retries,
+            "traceback": "".join(traceback.format_exception(exception)),
+            "task_id": task.id,
+        }
+
+    def notify_interrupted_tasks(self) -> None:
+        """Send the signal `interrupted` for all tasks that run in this process at the moment."""
+        while self.in_flight:
+            self.signals.send(signals.SIGNAL_INTERRUPTED, self.in_flight.pop())
+
+    def _get_timestamp(self) -> datetime:
+        return clock.naive_now(self.utc)
+
+
+class SqliteHuey(Huey):
+    """A queue in a SQLite file; see `liteq.storage.sqlite.SqliteStorage` for its options."""
+
+
+class MemoryHuey(Huey):
+    """A queue in memory, of this process alone: for immediate mode and tests."""
+
+    storage_class = MemoryStorage

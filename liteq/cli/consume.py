@@ -1,0 +1,139 @@
+"""liteq consume: run the tasks of an application."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import Any
+
+from liteq.exceptions import ConfigurationError
+
+HELP = "run the tasks of an application"
+
+EPILOG = """\
+exit codes:
+  0  stopped, nothing left undone
+  1  the application raised while it was imported (its traceback is shown)
+  2  a wrong option, module or attribute
+  3  the storage can't be used
+  4  a worker or the dispatcher could not be kept running
+  5  stopped, but running tasks were interrupted; they are back in the queue
+
+signals:
+  TERM, INT  stop after the running tasks; a second one interrupts them
+  HUP        load the application anew and replace the workers one by one
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("application", help="the queue, as module.attribute, from the current directory")
+    _workers(parser.add_argument_group("workers"))
+    _stopping(parser.add_argument_group("stopping"))
+    _schedule(parser.add_argument_group("schedule and polling"))
+    _logging(parser.add_argument_group("logging"))
+
+
+def _workers(group: Any) -> None:
+    group.add_argument("-w", "--workers", type=int, default=1, metavar="N", help="how many (1)")
+    group.add_argument("-k", "--worker-type", default="process", metavar="TYPE", help="process (the default)")
+    group.add_argument("-M", "--max-tasks", type=int, metavar="N", help="replace a worker after N tasks")
+    group.add_argument(
+        "-C", "--disable-health-check", action="store_true", help="do not replace a worker that died"
+    )
+    group.add_argument(
+        "-c", "--health-check-interval", type=float, default=10, metavar="SECONDS",
+        help="accepted: a dead worker is noticed at once",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-crashes", type=int, default=3, metavar="N",
+        help="give a task up after it ended N workers (3)",
+    )  # fmt: skip
+
+
+def _stopping(group: Any) -> None:
+    group.add_argument(
+        "-t", "--shutdown-timeout", type=float, metavar="SECONDS",
+        help="how long a stop waits for running tasks before it interrupts them (for ever)",
+    )  # fmt: skip
+    group.add_argument(
+        "-g",
+        "--graceful-signal",
+        metavar="INT|TERM",
+        help="only this one drains, the other interrupts at once",
+    )
+
+
+def _schedule(group: Any) -> None:
+    group.add_argument("-n", "--no-periodic", action="store_true", help="do not enqueue periodic tasks")
+    group.add_argument(
+        "-s", "--scheduler-interval", type=float, default=1, metavar="SECONDS",
+        help="accepted: a task starts when it is due",
+    )  # fmt: skip
+    group.add_argument(
+        "-d", "--delay", type=float, metavar="SECONDS", help="first interval of the poll, where one is needed"
+    )
+    group.add_argument(
+        "-m", "--max-delay", type=float, metavar="SECONDS", help="longest interval of the poll"
+    )
+    group.add_argument(
+        "-b", "--backoff", type=float, default=1.15, metavar="FACTOR", help="its growth (1.15)"
+    )
+
+
+def _logging(group: Any) -> None:
+    group.add_argument("-l", "--logfile", metavar="FILE", help="log to a file")
+    group.add_argument("-v", "--verbose", action="store_true", help="log each task, and more")
+    group.add_argument("-q", "--quiet", action="store_true", help="log warnings and errors only")
+    group.add_argument("-S", "--simple", action="store_true", help="log time and message only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a consumer until it is stopped; its exit code.
+
+    Raises:
+        ConfigurationError: for options that can't work.
+    """
+    # Imported here, so that other commands do not pay for it.
+    from liteq.workers.options import ConsumerOptions
+    from liteq.workers.supervisor import Supervisor
+
+    options = ConsumerOptions(
+        workers=arguments.workers,
+        worker_type=arguments.worker_type,
+        periodic=not arguments.no_periodic,
+        max_tasks=arguments.max_tasks,
+        shutdown_timeout=arguments.shutdown_timeout,
+        graceful_signal=arguments.graceful_signal,
+        restart_workers=not arguments.disable_health_check,
+        health_check_interval=arguments.health_check_interval,
+        delay=arguments.delay,
+        max_delay=arguments.max_delay,
+        backoff=arguments.backoff,
+        scheduler_interval=arguments.scheduler_interval,
+        max_crashes=arguments.max_crashes,
+    )
+    _set_up_logging(arguments)
+    return Supervisor(arguments.application, options).run()
+
+
+def _set_up_logging(arguments: argparse.Namespace) -> None:
+    if arguments.verbose and arguments.quiet:
+        raise ConfigurationError("-v and -q contradict each other")
+    level = logging.DEBUG if arguments.verbose else logging.WARNING if arguments.quiet else logging.INFO
+    template = "%(asctime)s %(message)s" if arguments.simple else (
+        "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(message)s"
+    )  # fmt: skip
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if arguments.logfile:
+        try:
+            handler = logging.FileHandler(arguments.logfile, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"the log file can't be written: {error}") from error
+    handler.setFormatter(logging.Formatter(template))
+    logger = logging.getLogger("huey")
+    logger.addHandler(handler)
+    logger.setLevel(level)

@@ -1,0 +1,187 @@
+"""The parts of the queue's surface that read and write what is stored: results, revocations, contents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from liteq import clock
+from liteq.exceptions import UnknownTask
+from liteq.messages import Revocation
+from liteq.results import EmptyData, Result
+from liteq.serializer import Serializer
+from liteq.storage.base import DeadTask, Storage
+from liteq.tasks import Registry, Task
+from liteq.wrapper import TaskWrapper
+
+logger = logging.getLogger("huey")
+
+
+class ResultStore:
+    """The result store, which applications may use for values of their own."""
+
+    storage: Storage
+    serializer: Serializer
+
+    def put(self, key: str, data: Any) -> None:
+        """Store a value, replacing what was there."""
+        self.storage.put_result(key, self.serializer.serialize(data))
+
+    def put_result(self, key: str, data: Any) -> None:
+        """Store a value as a task's result."""
+        self.put(key, data)
+
+    def put_if_empty(self, key: str, data: Any, ttl: float | None = None) -> bool:
+        """Store a value, for `ttl` seconds if given, unless there is one; whether it was stored."""
+        now = clock.now()
+        expires = None if ttl is None else now + int(clock.seconds_of(ttl, "ttl") * clock.SECOND)
+        return self.storage.put_if_empty(key, self.serializer.serialize(data), now=now, expires=expires)
+
+    def get_raw(self, key: str, peek: bool = False) -> Any:
+        """The stored bytes of a key, which are removed unless `peek`; EmptyData if there are none."""
+        data = self.storage.peek_result(key) if peek else self.storage.pop_result(key)
+        return EmptyData if data is None else data
+
+    def get(self, key: str, peek: bool = False) -> Any:
+        """The value of a key, which is removed unless `peek`; None if there is none."""
+        data = self.get_raw(key, peek)
+        return None if data is EmptyData else self.serializer.deserialize(data)
+
+    def delete(self, key: str) -> bool:
+        """Remove a value; whether there was one."""
+        return self.storage.delete_result(key)
+
+    def all_results(self) -> dict[str, bytes]:
+        """All stored values, serialized, by key."""
+        return self.storage.results()
+
+    def result_count(self) -> int:
+        """How many values are stored."""
+        return self.storage.result_count()
+
+
+class Revocations:
+    """Keep tasks from running."""
+
+    storage: Storage
+    registry: Registry
+    utc: bool
+
+    def revoke_all(
+        self, task_class: Any, revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None:
+        """Keep all tasks of a declaration from running: until a time, once, or until restored."""
+        self.storage.revoke(self._name_key(task_class), self._revocation(revoke_until, revoke_once))
+
+    def restore_all(self, task_class: Any) -> bool:
+        """Undo `revoke_all`; whether they were revoked."""
+        return self.storage.restore(self._name_key(task_class))
+
+    def revoke(
+        self, task: Task | Result, revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None:
+        """Keep one task from running, unless it has started."""
+        self.storage.revoke(task.revoke_id, self._revocation(revoke_until, revoke_once))
+
+    def restore(self, task: Task | Result) -> bool:
+        """Undo `revoke`; whether the task was revoked."""
+        return self.storage.restore(task.revoke_id)
+
+    def revoke_by_id(self, id: str, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep the task of an id from running, unless it has started."""
+        self.revoke(Task(id=id), revoke_until, revoke_once)
+
+    def restore_by_id(self, id: str) -> bool:
+        """Undo `revoke_by_id`; whether the task was revoked."""
+        return self.restore(Task(id=id))
+
+    def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
+        """Whether a task, a declaration or an id is revoked at `timestamp` (now by default).
+
+        Without `peek`, a revocation that held once is used up, and one that has ended is removed.
+        """
+        now = clock.now() if timestamp is None else clock.to_us(timestamp, self.utc)
+        for key, revocation in self.storage.revocations(self._revoke_keys(task)).items():
+            holds = revocation.holds(now)
+            if not peek and (revocation.once or not holds):
+                self.storage.restore(key)
+            if holds:
+                return True
+        return False
+
+    def _revocation(self, until: datetime | None, once: bool) -> Revocation:
+        if until is None:
+            return Revocation(None, once)
+        return Revocation(clock.to_us(clock.normalize_time(eta=until, utc=True)), once)
+
+    def _name_key(self, task: Any) -> str:
+        task_class = task.task_class if isinstance(task, TaskWrapper) else task
+        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+            raise UnknownTask(f"{task!r} is not a declared task")
+        return f"rt:{self.registry.task_to_string(task_class)}"
+
+    def _revoke_keys(self, task: Any) -> list[str]:
+        if isinstance(task, str):
+            return [f"r:{task}"]
+        if isinstance(task, Result):
+            task = task.task
+        if isinstance(task, Task):
+            keys = [task.revoke_id]
+            return keys if type(task) is Task else [*keys, self._name_key(type(task))]
+        return [self._name_key(task)]
+
+
+class Inspection:
+    """What the queue holds."""
+
+    storage: Storage
+    deserialize_task: Callable[[bytes], Task]
+
+    def pending(self, limit: int | None = None) -> list[Task]:
+        """The tasks that are ready to run, in the order in which they will; unknown ones are left out."""
+        return self._known_tasks(self.storage.pending(limit))
+
+    def pending_count(self) -> int:
+        """How many tasks are ready to run."""
+        return self.storage.pending_count()
+
+    def scheduled(self, limit: int | None = None) -> list[Task]:
+        """The tasks that wait for their time, the earliest first; unknown ones are left out."""
+        return self._known_tasks(self.storage.scheduled(limit))
+
+    def scheduled_count(self) -> int:
+        """How many tasks wait for their time."""
+        return self.storage.scheduled_count()
+
+    def running_count(self) -> int:
+        """How many tasks are in the hands of consumers."""
+        return self.storage.running_count()
+
+    def dead(self, limit: int | None = None) -> list[DeadTask]:
+        """The tasks that will not run again by themselves, the latest first."""
+        return self.storage.dead(limit)
+
+    def revive(self, *ids: str) -> int:
+        """Put dead tasks back into the queue; how many there were."""
+        return self.storage.revive(ids)
+
+    def __len__(self) -> int:
+        return self.pending_count()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        """Delete all tasks, results and revocations of this queue."""
+        self.storage.flush()
+
+    def _known_tasks(self, messages: list[bytes]) -> list[Task]:
+        tasks = []
+        for data in messages:
+            try:
+                tasks.append(self.deserialize_task(data))
+            except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
+                logger.warning("A message can't be shown: %s", error)
+        return tasks

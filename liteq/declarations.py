@@ -1,0 +1,211 @@
+"""The part of the queue's surface with which an application declares tasks, hooks and receivers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from liteq.exceptions import ConfigurationError
+from liteq.hooks import HookList, Hooks
+from liteq.signals import Receiver, Signal
+from liteq.tasks import Expires, PeriodicTask, Registry, Task
+from liteq.wrapper import TaskWrapper, check_options
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Declarations:
+    """Decorators of a queue."""
+
+    registry: Registry
+    hooks: Hooks
+    signals: Signal
+
+    def get_task_wrapper_class(self) -> type[TaskWrapper[..., Any]]:
+        """The class that declared tasks are wrapped in, for applications that have their own."""
+        return TaskWrapper
+
+    def task(
+        self,
+        retries: int = 0,
+        retry_delay: float = 0,
+        retry_backoff: float = 0,
+        priority: int | None = None,
+        context: bool = False,
+        name: str | None = None,
+        expires: Expires = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Callable[[Callable[P, R]], TaskWrapper[P, R]]:
+        """Declare a function as a task: calling it enqueues the call.
+
+        Args:
+            retries: how often a failed task is run again.
+            retry_delay: seconds before the first retry.
+            retry_backoff: what the delay is multiplied by for each further retry; 0 leaves it as it is.
+            priority: higher runs first; 0 by default.
+            context: pass the `Task` to the function as keyword `task`.
+            name: in place of the function's name in the registry.
+            expires: the task must start before this datetime, or within these seconds of being enqueued.
+            timeout: seconds that the task may take.
+            **kwargs: attributes of the task's class; `at_most_once=True` is one that liteq knows.
+
+        Raises:
+            ValueError: if a task of that name is declared, or an option has no such value.
+            ConfigurationError: if the function is a coroutine function.
+        """
+        return self._declare(
+            Task, retries, retry_delay, retry_backoff, priority, context, name, expires, timeout, kwargs
+        )
+
+    def periodic_task(
+        self,
+        validate_datetime: Callable[[datetime], bool],
+        retries: int = 0,
+        retry_delay: float = 0,
+        retry_backoff: float = 0,
+        priority: int | None = None,
+        context: bool = False,
+        name: str | None = None,
+        expires: Expires = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Callable[[Callable[P, R]], TaskWrapper[P, R]]:
+        """Declare a task that consumers enqueue by themselves.
+
+        `validate_datetime`, a `crontab` or any function, gets the start of each minute and says whether the
+        task is due in it. The other arguments are those of `task`. Results are not stored.
+        """
+        if not callable(validate_datetime):
+            raise ValueError(
+                f"validate_datetime must be callable, such as crontab(), not {validate_datetime!r}"
+            )  # noqa: TRY004
+
+        def validate(_task: PeriodicTask, timestamp: datetime) -> bool:
+            return validate_datetime(timestamp)
+
+        attributes = {"validate_datetime": validate, **kwargs}
+        return self._declare(
+            PeriodicTask, retries, retry_delay, retry_backoff, priority, context, name, expires, timeout, attributes
+        )  # fmt: skip
+
+    def _declare(
+        self,
+        base: type[Task],
+        retries: int,
+        retry_delay: float,
+        retry_backoff: float,
+        priority: int | None,
+        context: bool,
+        name: str | None,
+        expires: Expires,
+        timeout: float | None,
+        attributes: dict[str, Any],
+    ) -> Callable[[Callable[P, R]], TaskWrapper[P, R]]:
+        options: dict[str, Any] = {
+            "retries": retries,
+            "retry_delay": retry_delay,
+            "retry_backoff": retry_backoff,
+            "priority": priority,
+            "expires": expires,
+            "timeout": timeout,
+        }
+        check_options(**options)
+        defaults = {f"default_{key}": value for key, value in options.items()}
+
+        def decorator(func: Callable[P, R]) -> TaskWrapper[P, R]:
+            _check_function(func)
+            return self.get_task_wrapper_class()(
+                self,
+                func.func if isinstance(func, TaskWrapper) else func,
+                context=context,
+                name=name,
+                task_base=attributes.pop("task_base", base),
+                **defaults,
+                **attributes,
+            )
+
+        return decorator
+
+    def context_task(
+        self, obj: AbstractContextManager[Any], as_argument: bool = False, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], TaskWrapper[..., Any]]:
+        """Declare a task that runs inside `with obj:`; with `as_argument` it gets what that yields."""
+
+        def decorator(func: Callable[..., Any]) -> TaskWrapper[..., Any]:
+            @functools.wraps(func)
+            def inner(*args: Any, **kw: Any) -> Any:
+                with obj as value:
+                    return func(value, *args, **kw) if as_argument else func(*args, **kw)
+
+            return self.task(**kwargs)(inner)
+
+        return decorator
+
+    def pre_execute(self, name: str | None = None) -> Callable[[F], F]:
+        """Call the function with the task before each execution; CancelExecution in it cancels the task."""
+        return _registering(self.hooks.pre_execute, name)
+
+    def unregister_pre_execute(self, name: Any) -> bool:
+        """Remove a hook, by its name or itself."""
+        return self.hooks.pre_execute.unregister(name)
+
+    def post_execute(self, name: str | None = None) -> Callable[[F], F]:
+        """Call the function with task, value and exception (or None) after each execution."""
+        return _registering(self.hooks.post_execute, name)
+
+    def unregister_post_execute(self, name: Any) -> bool:
+        """Remove a hook, by its name or itself."""
+        return self.hooks.post_execute.unregister(name)
+
+    def on_startup(self, name: str | None = None) -> Callable[[F], F]:
+        """Call the function in each worker before its first task."""
+        return _registering(self.hooks.startup, name)
+
+    def unregister_on_startup(self, name: Any) -> bool:
+        """Remove a hook, by its name or itself."""
+        return self.hooks.startup.unregister(name)
+
+    def on_shutdown(self, name: str | None = None) -> Callable[[F], F]:
+        """Call the function in each worker after its last task."""
+        return _registering(self.hooks.shutdown, name)
+
+    def unregister_on_shutdown(self, name: Any = None) -> bool:
+        """Remove a hook, by its name or itself."""
+        return self.hooks.shutdown.unregister(name)
+
+    def signal(self, *signals: str) -> Callable[[F], F]:
+        """Call the function for these signals, or for all: `receiver(signal, task, exception=None)`."""
+
+        def decorator(receiver: F) -> F:
+            self.signals.connect(receiver, *signals)
+            return receiver
+
+        return decorator
+
+    def disconnect_signal(self, receiver: Receiver, *signals: str) -> None:
+        """Stop calling a receiver."""
+        self.signals.disconnect(receiver, *signals)
+
+
+def _registering(hooks: HookList, name: str | None) -> Callable[[F], F]:
+    def decorator(hook: F) -> F:
+        hooks.register(name, hook)
+        return hook
+
+    return decorator
+
+
+def _check_function(func: Any) -> None:
+    # `inspect` takes a tenth of the time that `import liteq` may take; this is the flag that it looks at.
+    code = getattr(func, "__code__", None)
+    if code is not None and code.co_flags & 0x80:
+        raise ConfigurationError(
+            f"{func.__qualname__} is a coroutine function, and tasks are plain functions for now: "
+            "wrap it in a function that calls asyncio.run()"
+        )

@@ -1,0 +1,59 @@
+"""Functions of the application that run around tasks and at the start and end of a worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from liteq.exceptions import CancelExecution
+
+Hook = Callable[..., Any]
+
+logger = logging.getLogger("huey")
+
+
+class HookList:
+    """Hooks of one kind, by name, in the order of their registration."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._hooks: dict[str, Hook] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._hooks)
+
+    def register(self, name: str | None, hook: Hook) -> None:
+        """Add a hook; one of the same name is replaced."""
+        self._hooks[name or getattr(hook, "__name__", repr(hook))] = hook
+
+    def unregister(self, name: str | Hook | None) -> bool:
+        """Remove a hook by its name or by itself; whether there was one."""
+        if callable(name):
+            name = getattr(name, "__name__", repr(name))
+        return name is not None and self._hooks.pop(name, None) is not None
+
+    def run(self, *args: Any) -> None:
+        """Call all; one that raises is logged and the others run, but CancelExecution ends the round.
+
+        Raises:
+            CancelExecution: if a hook did.
+        """
+        for name, hook in tuple(self._hooks.items()):
+            try:
+                hook(*args)
+            except CancelExecution:
+                logger.warning("Canceled by %s hook %s: %s", self.kind, name, args[:1])
+                raise
+            except Exception:
+                logger.exception("%s hook %s raised for %s", self.kind, name, args[:1])
+
+
+class Hooks:
+    """The four kinds of hooks."""
+
+    def __init__(self) -> None:
+        self.startup = HookList("on-startup")
+        self.shutdown = HookList("on-shutdown")
+        self.pre_execute = HookList("pre-execute")
+        self.post_execute = HookList("post-execute")

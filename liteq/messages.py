@@ -1,0 +1,148 @@
+"""The values that travel between producers, storage and workers.
+
+They are named tuples rather than dataclasses: they are made and read tens of thousands of times a second,
+and a tuple is built in C.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+
+class Message(NamedTuple):
+    """A call of a task as storage sees it: an envelope of plain columns around serialized bytes."""
+
+    id: str
+    """The task's id, chosen by the producer."""
+    name: str
+    """The registry key of the task."""
+    data: bytes
+    """The serialized task, complete in itself; only workers decode it."""
+    priority: int = 0
+    """Higher runs first; first in, first out within a priority."""
+    due: int | None = None
+    """Not before this time (microseconds of UTC); None means now."""
+    at_most_once: bool = False
+    """After a crash the task goes straight to dead instead of running again."""
+    chain: tuple[str, ...] = ()
+    """Ids of the pipeline's later stages, which this message carries inside its data."""
+    attempt: int = 0
+    """How many attempts the task has had before this message (more than zero for a retry)."""
+    crashes: int = 0
+    """How many of them ended with the death of their worker."""
+
+
+class ClaimKey(NamedTuple):
+    """What fences a settle: the message, the attempt, and who claimed it."""
+
+    seq: int
+    attempt: int
+    owner: int
+
+
+class Claim(NamedTuple):
+    """A message that is claimed: one attempt at it belongs to `owner` until it is settled or its lease ends."""
+
+    seq: int
+    """The message's place in storage; never used again."""
+    attempt: int
+    """1 for the first attempt, and one more for each claim."""
+    owner: int
+    """The consumer that holds the claim."""
+    id: str
+    name: str
+    data: bytes
+    priority: int
+    crashes: int
+    at_most_once: bool
+    revoked: bool
+    """The task was revoked when it was claimed: report it, do not run it."""
+    chain: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ClaimKey:
+        """The fence of this claim."""
+        return ClaimKey(self.seq, self.attempt, self.owner)
+
+
+class Disposition(IntEnum):
+    """What a settle does with the message."""
+
+    DONE = 0
+    """It is finished: the message goes, its effects are stored."""
+    BACK = 1
+    """It returns to its place in the queue: it was not finished, through no fault of its own."""
+    CRASHED = 2
+    """It returns to the queue with one crash more on its account."""
+    DEAD = 3
+    """It is kept aside with a reason, and runs again only if somebody requeues it."""
+
+
+class Outcome(NamedTuple):
+    """Everything that one attempt causes; stored in one transaction with the end of its claim."""
+
+    disposition: Disposition
+    status: str
+    """How it ended, in the words of the signals: complete, error, revoked, expired, retrying …"""
+    results: tuple[tuple[str, bytes], ...] = ()
+    """Keys and serialized values for the result store."""
+    messages: tuple[Message, ...] = ()
+    """What is enqueued: the retry, the next stage of a pipeline, an error handler."""
+    reason: str = ""
+    """Why it died or crashed, for people."""
+
+
+class Settlement(NamedTuple):
+    """An outcome and the claim that it ends."""
+
+    key: ClaimKey
+    outcome: Outcome
+
+
+class Revocation(NamedTuple):
+    """A task, or all tasks of a name, must not run: until a time (us), once, or until it is restored."""
+
+    until: int | None = None
+    once: bool = False
+
+    def holds(self, now: int) -> bool:
+        """Whether it forbids to run at `now` (microseconds of UTC)."""
+        return self.once or self.until is None or self.until > now
+
+
+class Error(NamedTuple):
+    """What is stored as the result of a task that failed."""
+
+    metadata: dict[str, Any]
+
+
+class _Skipped:
+    """The value, in a chord's list, of a member that was revoked, expired or canceled."""
+
+    def __repr__(self) -> str:
+        return "SKIPPED"
+
+    def __reduce__(self) -> str:
+        return "SKIPPED"
+
+
+SKIPPED: Final = _Skipped()
+
+BACK: Final = Outcome(Disposition.BACK, "released")
+
+
+def new_id() -> str:
+    """A unique id in the form of a UUID of version 7 (RFC 9562): ids made later sort later.
+
+    Time-ordered ids keep the writes of an index at its end; random ones scatter them over the whole file.
+    """
+    ns = time.time_ns()
+    ms, fraction = divmod(ns, 1_000_000)
+    low = int.from_bytes(os.urandom(8), "big") >> 2  # of the kernel: an application may seed `random`
+    return (
+        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{fraction * 4096 // 1_000_000:03x}"
+        f"-{0x8000 | low >> 48:04x}-{low & 0xFFFFFFFFFFFF:012x}"
+    )

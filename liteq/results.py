@@ -1,0 +1,244 @@
+"""Handles of results: read one now, wait for it, revoke or reschedule its task."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from liteq import clock
+from liteq.exceptions import ResultTimeout, TaskException
+from liteq.messages import Error
+from liteq.serializer import Serializer
+from liteq.storage.base import Storage
+from liteq.tasks import Expires, Task
+
+_FIRST_LOOK = 0.001
+# Even a watched storage is looked at now and then: somebody may write to it without telling.
+_LONGEST_WATCH = 1.0
+
+
+class _Empty:
+    def __repr__(self) -> str:
+        return "EmptyData"
+
+
+EmptyData: Final = _Empty()
+"""Nothing is stored under a key, which differs from a stored None."""
+
+
+class ResultHost(Protocol):
+    """What a handle needs of the queue that it belongs to."""
+
+    utc: bool
+    serializer: Serializer
+    storage: Storage
+
+    def get_raw(self, key: str, peek: bool = False) -> Any:
+        """The stored bytes of a key, or EmptyData."""
+
+    def enqueue(self, task: Task) -> Any:
+        """Enqueue a task."""
+
+    def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
+        """Whether a task is revoked."""
+
+    def revoke(self, task: Task, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Revoke a task."""
+
+    def restore(self, task: Task) -> bool:
+        """Undo a revocation."""
+
+
+class Result:
+    """The result of one task, whether it is there yet or not."""
+
+    def __init__(self, huey: ResultHost, task: Task) -> None:
+        self.huey = huey
+        self.task = task
+        self.revoke_id = task.revoke_id
+        self._result: Any = EmptyData
+
+    def __repr__(self) -> str:
+        return f"<Result: task {self.id}>"
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.task.id
+
+    def __call__(
+        self,
+        blocking: bool = False,
+        timeout: float | None = None,
+        backoff: float = 1.15,
+        max_delay: float = 1.0,
+        revoke_on_timeout: bool = False,
+        preserve: bool = False,
+    ) -> Any:
+        """The same as `get`."""
+        return self.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
+
+    def is_ready(self) -> bool:
+        """Whether a result is stored; it is then kept in this handle."""
+        return self._read(preserve=False) is not EmptyData
+
+    def get(
+        self,
+        blocking: bool = False,
+        timeout: float | None = None,
+        backoff: float = 1.15,
+        max_delay: float = 1.0,
+        revoke_on_timeout: bool = False,
+        preserve: bool = False,
+    ) -> Any:
+        """The value that the task returned, or None if there is none (yet).
+
+        Args:
+            blocking: wait until the task has ended. None is then the value of a task that stored none:
+                it returned None, was revoked, expired, or its value has been read by somebody else.
+            timeout: seconds to wait at the most.
+            backoff: how the interval grows at which storage is looked at, where it can't wake the waiter.
+            max_delay: the longest such interval, in seconds.
+            revoke_on_timeout: revoke the task if the time is up.
+            preserve: leave the value in storage; otherwise it is taken out and kept in this handle.
+
+        Raises:
+            TaskException: if the task failed.
+            ResultTimeout: if the time is up.
+        """
+        value = self.get_raw_result(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
+        if isinstance(value, Error):
+            raise TaskException(value.metadata)
+        return value
+
+    def get_raw_result(
+        self,
+        blocking: bool = False,
+        timeout: float | None = None,
+        backoff: float = 1.15,
+        max_delay: float = 1.0,
+        revoke_on_timeout: bool = False,
+        preserve: bool = False,
+    ) -> Any:
+        """As `get`, but an `Error` of a failed task is returned as it is stored."""
+        try:
+            value = self._wait(timeout, backoff, max_delay, preserve) if blocking else self._read(preserve)
+        except ResultTimeout:
+            if revoke_on_timeout:
+                self.revoke()
+            raise
+        return None if value is EmptyData else value
+
+    def _read(self, preserve: bool) -> Any:
+        if self._result is EmptyData:
+            data = self.huey.get_raw(self.id, peek=preserve)
+            if data is not EmptyData:
+                self._result = self.huey.serializer.deserialize(data)
+        return self._result
+
+    def _wait(self, timeout: float | None, backoff: float, max_delay: float, preserve: bool) -> Any:
+        """Look, then wait for a change, until there is a result, there can't be one, or the time is up."""
+        wakeup = self.huey.storage.results_wakeup()
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        look = _FIRST_LOOK
+        while True:
+            ticket = wakeup.ticket()
+            # In this order: a task that ends between the two has stored its result before it is read.
+            live = self._result is EmptyData and self.huey.storage.is_live(self.id)
+            value = self._read(preserve)
+            if value is not EmptyData or not live:
+                return value
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ResultTimeout(f"no result of task {self.id} within {timeout} seconds")
+            wakeup.wait(ticket, min(left, _LONGEST_WATCH if wakeup.watching else look))
+            look = min(look * max(backoff, 1.0), max_delay)
+
+    def is_revoked(self) -> bool:
+        """Whether the task, or all tasks of its kind, are revoked."""
+        return self.huey.is_revoked(self.task, peek=True)
+
+    def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running, unless it has started."""
+        self.huey.revoke(self.task, revoke_once=revoke_once)
+
+    def restore(self) -> bool:
+        """Undo `revoke`; whether the task was revoked."""
+        return self.huey.restore(self.task)
+
+    def reset(self) -> None:
+        """Forget the value in this handle, so that the next `get` reads storage: after a retry, say."""
+        self._result = EmptyData
+
+    def reschedule(
+        self,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        expires: Expires = None,
+        priority: int | None = None,
+        preserve_pipeline: bool = True,
+    ) -> Any:
+        """Revoke this task and enqueue the same call anew, at another time; the new task's handle."""
+        due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
+        old = self.task
+        task = type(old)(
+            old.args,
+            old.kwargs,
+            eta=due,
+            retries=old.retries,
+            retry_delay=old.retry_delay,
+            priority=old.priority if priority is None else priority,
+            expires=old.expires if expires is None else expires,
+            on_complete=old.on_complete if preserve_pipeline else None,
+            on_error=old.on_error if preserve_pipeline else None,
+            timeout=old.timeout,
+            chord_config=old.chord_config,
+            retry_backoff=old.retry_backoff,
+        )
+        with self.huey.storage.batch():
+            self.revoke()
+            return self.huey.enqueue(task)
+
+
+class ResultGroup:
+    """The results of several tasks: of a pipeline's stages, of a `map`."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._results = list(results)
+
+    def get(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """The values of all, in order; the arguments are those of `Result.get`."""
+        return [result.get(*args, **kwargs) for result in self._results]
+
+    __call__ = get
+
+    def __getitem__(self, index: int) -> Any:
+        return self._results[index].get(True)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def as_completed(self, backoff: float = 1.15, max_delay: float = 1.0) -> Iterator[Any]:
+        """The values in the order in which the tasks end."""
+        waiting = deque(self._results)
+        look = _FIRST_LOOK
+        while waiting:
+            wakeup = waiting[0].huey.storage.results_wakeup()
+            ticket = wakeup.ticket()
+            before = len(waiting)
+            for _ in range(before):
+                result = waiting.popleft()
+                live = result.huey.storage.is_live(result.id)
+                if result.is_ready() or not live:
+                    yield result.get()
+                else:
+                    waiting.append(result)
+            if len(waiting) == before:
+                wakeup.wait(ticket, _LONGEST_WATCH if wakeup.watching else look)
+                look = min(look * max(backoff, 1.0), max_delay)

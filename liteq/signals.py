@@ -1,0 +1,61 @@
+"""Signals of tasks: what happened to one, told to receivers in the process where it happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+SIGNAL_CANCELED = "canceled"
+SIGNAL_COMPLETE = "complete"
+SIGNAL_ERROR = "error"
+SIGNAL_EXECUTING = "executing"
+SIGNAL_EXPIRED = "expired"
+SIGNAL_LOCKED = "locked"
+SIGNAL_RETRYING = "retrying"
+SIGNAL_REVOKED = "revoked"
+SIGNAL_SCHEDULED = "scheduled"
+SIGNAL_INTERRUPTED = "interrupted"
+SIGNAL_ENQUEUED = "enqueued"
+SIGNAL_TIMEOUT = "timeout"
+SIGNAL_RATE_LIMITED = "rate-limited"
+
+Receiver = Callable[..., Any]
+
+_ANY = "any"
+
+logger = logging.getLogger("huey")
+
+
+class Signal:
+    """Receivers by signal. A receiver is called as `receiver(signal, task, *args)`."""
+
+    __slots__ = ("receivers",)
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, list[Receiver]] = {_ANY: []}
+
+    def connect(self, receiver: Receiver, *signals: str) -> None:
+        """Call the receiver for these signals, or for all if none is named."""
+        for signal in signals or (_ANY,):
+            registered = self.receivers.setdefault(signal, [])
+            if receiver not in registered:
+                registered.append(receiver)
+
+    def disconnect(self, receiver: Receiver, *signals: str) -> None:
+        """Stop calling the receiver for these signals, or for any if none is named."""
+        for signal in signals or tuple(self.receivers):
+            registered = self.receivers.get(signal, [])
+            if receiver in registered:
+                registered.remove(receiver)
+
+    def send(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
+        """Call the receivers of the signal, then those of any; one that raises does not stop the others."""
+        specific = self.receivers.get(signal)
+        if not specific and not self.receivers[_ANY]:
+            return
+        for receiver in (*(specific or ()), *self.receivers[_ANY]):
+            try:
+                receiver(signal, task, *args, **kwargs)
+            except Exception:
+                logger.exception("Receiver %r of signal %s raised for task %s", receiver, signal, task)

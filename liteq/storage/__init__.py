@@ -1,0 +1,7 @@
+"""Storage backends. `base` is the contract; each backend passes the same conformance suite."""
+
+from __future__ import annotations
+
+from liteq.storage.base import Capabilities, DeadTask, Storage, Wakeup, WakeSource
+
+__all__ = ["Capabilities", "DeadTask", "Storage", "WakeSource", "Wakeup"]

@@ -1,0 +1,240 @@
+"""Connections to one file for any number of threads, transactions on them, and the guard against forks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import apsw
+
+from liteq.exceptions import StorageError
+from liteq.storage.bell import Bell
+from liteq.storage.sqlite.connection import Settings, open_connection, rollback
+from liteq.storage.sqlite.errors import translate
+
+
+class Transaction:
+    """A write transaction of one thread, and whom to wake once it is committed."""
+
+    __slots__ = ("connection", "ended_tasks", "new_work")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self.new_work = False
+        self.ended_tasks = False
+
+
+class Database:
+    """A pool of connections, one per operation under way; making a Database opens nothing.
+
+    A connection is used by one thread at a time, and none may exist in a process at the moment it forks:
+    SQLite's locks would be shared in a way that neither process knows of. So idle connections are closed
+    before a fork (the next use opens new ones), and a child that was forked while another thread was inside
+    a call refuses to use the file.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.path = settings.path
+        self.work_bell = Bell(f"{settings.path}-bell")
+        self.done_bell = Bell(f"{settings.path}-done")
+        self._lock = threading.Lock()
+        self._idle: list[apsw.Connection] = []
+        self._in_use = 0
+        self._forked_while_in_use = False
+        self._wal_pages = 0
+        self._checkpoints = False
+        self._local = threading.local()
+        _databases.add(self)
+
+    @contextmanager
+    def read(self) -> Iterator[apsw.Connection]:
+        """A connection to read from; within this thread's transaction, that one's.
+
+        Raises:
+            StorageError: what SQLite reports of the file, with what to do.
+        """
+        current: Transaction | None = getattr(self._local, "transaction", None)
+        if current is not None:
+            yield current.connection
+            return
+        connection = self._take()
+        try:
+            yield connection
+        except apsw.Error as error:
+            raise translate(error, self.path) from error
+        finally:
+            self._give_back(connection)
+
+    def write(self) -> _Write:
+        """A transaction; one inside another joins it. See `read` for what it raises."""
+        return _Write(self, self._local)
+
+    def wal_pages(self) -> int:
+        """How many pages the WAL held after this process's last commit; from now on it checkpoints itself."""
+        if not self._checkpoints:
+            with self._lock:
+                self._checkpoints = True
+                self._close_idle()
+        return self._wal_pages
+
+    def checkpoint(self, mode: int) -> None:
+        """Move the WAL's pages into the database; what readers still need stays for the next time."""
+        with self.read() as connection:
+            try:
+                connection.wal_checkpoint(mode=mode)
+            except apsw.BusyError:
+                return  # a long reader: the next commit tries again
+            self._wal_pages = 0
+
+    def _note_wal_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        """Close idle connections and bells."""
+        with self._lock:
+            self._close_idle()
+        self.work_bell.close()
+        self.done_bell.close()
+
+    def _take(self) -> apsw.Connection:
+        with self._lock:
+            if self._forked_while_in_use:
+                raise StorageError(
+                    f"{self.path}: this process was forked while another thread was using the file; "
+                    "fork before other threads call tasks, or start processes by spawn"
+                )
+            self._in_use += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._open()
+        except BaseException as error:
+            with self._lock:
+                self._in_use -= 1
+            if isinstance(error, apsw.Error):
+                raise translate(error, self.path) from error
+            raise
+
+    def _open(self) -> apsw.Connection:
+        connection = open_connection(self.settings)
+        if self._checkpoints:
+            connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
+        return connection
+
+    def _give_back(self, connection: apsw.Connection) -> None:
+        with self._lock:
+            self._in_use -= 1
+            self._idle.append(connection)
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def before_fork(self) -> None:
+        """Close what can be closed, and let no thread open anything until the fork is over."""
+        self._lock.acquire()
+        self._close_idle()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's threads; what they were using is neither used nor closed."""
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._forked_while_in_use = self._in_use > 0
+
+
+class _Write:
+    """BEGIN IMMEDIATE … COMMIT and then the bells; a class, because a generator costs three times as much."""
+
+    __slots__ = ("_database", "_local", "_outermost", "_transaction")
+
+    def __init__(self, database: Database, local: threading.local) -> None:
+        self._database = database
+        self._local = local
+
+    def __enter__(self) -> Transaction:
+        current: Transaction | None = getattr(self._local, "transaction", None)
+        self._outermost = current is None
+        self._transaction = current if current is not None else self._begin()
+        return self._transaction
+
+    def _begin(self) -> Transaction:
+        connection = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self._database._give_back(connection)  # noqa: SLF001
+            if isinstance(error, apsw.Error):
+                raise translate(error, self._database.path) from error
+            raise
+        self._local.transaction = Transaction(connection)
+        return self._local.transaction  # type: ignore[no-any-return]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if not self._outermost:
+            return
+        connection = self._transaction.connection
+        try:
+            if kind is None:
+                connection.execute("COMMIT")
+            else:
+                rollback(connection)
+        except apsw.Error as failure:
+            rollback(connection)
+            raise translate(failure, self._database.path) from failure
+        finally:
+            self._local.transaction = None
+            self._database._give_back(connection)  # noqa: SLF001
+        if kind is None:
+            self._ring()
+        elif isinstance(error, apsw.Error):
+            raise translate(error, self._database.path) from error
+
+    def _ring(self) -> None:
+        if self._transaction.new_work:
+            self._database.work_bell.ring()
+        if self._transaction.ended_tasks:
+            self._database.done_bell.ring()
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_forking: list[Database] = []
+_one_fork_at_a_time = threading.Lock()
+
+
+def _before_fork() -> None:
+    _one_fork_at_a_time.acquire()
+    _forking.extend(_databases)  # strong references: all that were locked are unlocked
+    for database in _forking:
+        database.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    while _forking:
+        _forking.pop().after_fork_in_parent()
+    _one_fork_at_a_time.release()
+
+
+def _after_fork_in_child() -> None:
+    while _forking:
+        _forking.pop().after_fork_in_child()
+    _one_fork_at_a_time.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

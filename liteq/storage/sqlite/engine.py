@@ -1,0 +1,203 @@
+"""The SQLite backend: one file in WAL mode, shared by any number of processes on one machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from typing import cast
+
+import apsw
+
+from liteq.exceptions import ConfigurationError
+from liteq.identity import Identity
+from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource
+from liteq.storage.sqlite import sql
+from liteq.storage.sqlite.connection import Durability, Settings
+from liteq.storage.sqlite.database import Database
+from liteq.storage.sqlite.messages import MessageVerbs
+from liteq.storage.sqlite.results import ResultVerbs
+
+_PAGES_BEFORE_CHECKPOINT = 2_000
+_PAGES_BEFORE_RESTART = 32_000
+
+
+class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
+    """A named queue in a SQLite file; several queues may share one. Making one opens nothing.
+
+    Args:
+        name: the queue.
+        filename: the file, made on first use with mode 0600; the folder must exist.
+        durability: "full" (an acknowledged task survives a power failure), "normal" (it survives the death
+            of any process; the last commits may be lost when the power fails) or "off" (the file may be
+            damaged when the power fails).
+        cache_mb: page cache of each connection, in MiB.
+        fsync: huey's name for it: True is "full", False is "normal".
+        journal_mode: only "wal".
+        timeout: seconds to wait for another process's write lock.
+        strict_fifo: accepted; the order is always strict.
+
+    Raises:
+        ConfigurationError: for an option that is unknown or has no such value.
+    """
+
+    capabilities = Capabilities(durable=True, shared=True)
+
+    def __init__(
+        self,
+        name: str = "huey",
+        filename: str | os.PathLike[str] = "huey.db",
+        *,
+        durability: Durability | None = None,
+        cache_mb: int = 8,
+        fsync: bool | None = None,
+        journal_mode: str = "wal",
+        timeout: float = 5,
+        strict_fifo: bool = True,
+        **unknown: object,
+    ) -> None:
+        del strict_fifo
+        if unknown:
+            raise ConfigurationError(f"SqliteStorage has no option {', '.join(sorted(unknown))}")
+        if journal_mode.lower() != "wal":
+            raise ConfigurationError(f"journal_mode must be 'wal', not {journal_mode!r}")
+        path = os.fspath(filename)
+        if not path or path.startswith((":memory:", "file:")):
+            raise ConfigurationError(
+                f"filename must be the path of a file, not {path!r}; see also MemoryHuey"
+            )
+        self.name = name
+        settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, cache_mb)  # noqa: PTH100
+        self.database = Database(settings)
+
+    # Lifecycle
+
+    def describe(self) -> str:
+        """See the contract."""
+        return (
+            f"{self.database.path} (SQLite {apsw.sqlite_lib_version()}, {self.database.settings.durability})"
+        )
+
+    def close(self) -> None:
+        """See the contract."""
+        self.database.close()
+
+    def batch(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """See the contract."""
+        return cast("AbstractContextManager[None]", self.database.write())
+
+    def work_source(self) -> WakeSource | None:
+        """See the contract."""
+        try:
+            return self.database.work_bell.watch()
+        except OSError:
+            return None
+
+    def version(self) -> int:
+        """See the contract."""
+        with self.database.read() as connection:
+            return int(connection.execute("PRAGMA data_version").get)
+
+    def maintain(self) -> None:
+        """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""
+        pages = self.database.wal_pages()
+        if pages > _PAGES_BEFORE_CHECKPOINT:
+            mode = (
+                apsw.SQLITE_CHECKPOINT_RESTART
+                if pages > _PAGES_BEFORE_RESTART
+                else apsw.SQLITE_CHECKPOINT_PASSIVE
+            )
+            self.database.checkpoint(mode)
+
+    # Consumers and slots
+
+    def register(self, consumer: Identity) -> int:
+        """See the contract."""
+        with self.database.write() as transaction:
+            return int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
+
+    def attend(self, owner: int, dispatcher: Identity) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            row = (dispatcher.pid, dispatcher.started, owner)
+            transaction.connection.execute(sql.ATTEND_CONSUMER, row)
+
+    def unregister(self, owner: int) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            transaction.connection.execute(sql.DELETE_CONSUMER, (owner,))
+
+    def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
+        """See the contract."""
+        with self.database.read() as connection:
+            return {
+                owner: (Identity(host, pid, started), Identity(host, by, since) if by is not None else None)
+                for owner, host, pid, started, by, since in connection.execute(sql.CONSUMERS, (self.name,))
+            }
+
+    def take_slot(self, name: str, slot: int) -> bool:
+        """See the contract."""
+        with self.database.write() as transaction:
+            return transaction.connection.execute(sql.TAKE_SLOT, (self.name, name, slot)).get is not None
+
+    def know_slot(self, name: str, slot: int) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            transaction.connection.execute(sql.KNOW_SLOT, (self.name, name, slot))
+
+    # Inspection
+
+    def pending(self, limit: int | None = None) -> list[bytes]:
+        """See the contract."""
+        return self._column(sql.PENDING, limit)
+
+    def pending_count(self) -> int:
+        """See the contract."""
+        return self._count(sql.COUNT_PENDING)
+
+    def scheduled(self, limit: int | None = None) -> list[bytes]:
+        """See the contract."""
+        return self._column(sql.SCHEDULED, limit)
+
+    def scheduled_count(self) -> int:
+        """See the contract."""
+        return self._count(sql.COUNT_SCHEDULED)
+
+    def running_count(self) -> int:
+        """See the contract."""
+        return self._count(sql.COUNT_RUNNING)
+
+    def dead(self, limit: int | None = None) -> list[DeadTask]:
+        """See the contract."""
+        with self.database.read() as connection:
+            rows = connection.execute(sql.DEAD, (self.name, _no_limit(limit)))
+            return [DeadTask(*row) for row in rows]
+
+    def flush(self) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            for statement in sql.FLUSH:
+                transaction.connection.execute(statement, (self.name,))
+            transaction.ended_tasks = True
+
+    def _column(self, statement: str, limit: int | None) -> list[bytes]:
+        with self.database.read() as connection:
+            return [data for (data,) in connection.execute(statement, (self.name, _no_limit(limit)))]
+
+    def _count(self, statement: str) -> int:
+        with self.database.read() as connection:
+            return int(connection.execute(statement, (self.name,)).get)
+
+
+def _no_limit(limit: int | None) -> int:
+    return -1 if limit is None else limit
+
+
+def _durability(durability: str | None, fsync: bool | None) -> Durability:
+    named: dict[bool | None, Durability] = {None: "full", True: "full", False: "normal"}
+    if durability is None:
+        return named[fsync]
+    if durability not in ("full", "normal", "off"):
+        raise ConfigurationError(f"durability must be 'full', 'normal' or 'off', not {durability!r}")
+    if fsync is not None and named[fsync] != durability:
+        raise ConfigurationError(f"durability={durability!r} contradicts fsync={fsync}")
+    return cast("Durability", durability)

@@ -1,0 +1,240 @@
+"""The verbs that move messages: put, claim, settle and their kin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
+from liteq.storage.sqlite import sql
+from liteq.storage.sqlite.database import Database, Transaction
+
+# More than these become ready in the next batches: a million tasks due at once must not hold up the rest.
+_PROMOTED_AT_ONCE = 5_000
+
+_Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
+
+
+class MessageVerbs:
+    """Messages of one queue in the file."""
+
+    name: str
+    database: Database
+
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            self._insert(transaction, messages, now)
+
+    def _insert(self, transaction: Transaction, messages: Sequence[Message], now: int) -> None:
+        connection, queue = transaction.connection, self.name
+        rows = [
+            (queue, m.id, m.name, m.priority, m.at_most_once, "\n".join(m.chain) or None, m.data)
+            for m in messages
+        ]
+        seqs = [seq for (seq,) in connection.executemany(sql.INSERT_MESSAGE, rows)]
+        ready, scheduled = [], []
+        for seq, m in zip(seqs, messages, strict=True):
+            if m.due is None or m.due <= now:
+                ready.append((queue, -m.priority, seq, m.attempt, m.crashes))
+            else:
+                scheduled.append((queue, m.due, seq, m.attempt, m.crashes))
+        connection.executemany(sql.INSERT_READY, ready)
+        connection.executemany(sql.INSERT_SCHEDULED, scheduled)
+        transaction.new_work = True
+
+    def claim(
+        self, owner: int, limit: int, *, now: int, lease: int, startable: int | None = None
+    ) -> list[Claim]:
+        """See the contract."""
+        with self.database.write() as transaction:
+            connection = transaction.connection
+            self._promote(transaction, now)
+            if limit <= 0:
+                return []
+            rows: list[_Ready] = list(connection.execute(sql.READY_MESSAGES, (self.name, limit)))
+            rows = rows[: _first_that_must_wait(rows, startable)]
+            if not rows:
+                return []
+            connection.executemany(sql.DELETE_READY, [(self.name, rank, seq) for rank, seq, *_ in rows])
+            connection.executemany(
+                sql.INSERT_CLAIM,
+                [(row[1], self.name, owner, row[2] + 1, row[3], lease) for row in rows],
+            )
+            revoked = self._revoked(transaction, rows, now)
+        return [
+            Claim(
+                seq, attempt + 1, owner, id, name, data, -rank, crashes, bool(once), seq in revoked,
+                tuple(chain.split("\n")) if chain else (),
+            )
+            for rank, seq, attempt, crashes, id, name, data, once, chain in rows
+        ]  # fmt: skip
+
+    def _promote(self, transaction: Transaction, now: int) -> None:
+        connection = transaction.connection
+        due = connection.execute(sql.NEXT_DUE, (self.name,)).get
+        if due is not None and due <= now:
+            parameters = (self.name, now, _PROMOTED_AT_ONCE)
+            connection.execute(sql.PROMOTE_DUE, parameters)
+            connection.execute(sql.DELETE_PROMOTED, parameters)
+
+    def _revoked(self, transaction: Transaction, rows: Iterable[_Ready], now: int) -> set[int]:
+        """The seqs of those that must not run; a revocation of a name for once becomes that of one id."""
+        connection, queue = transaction.connection, self.name
+        if not connection.execute(sql.ANY_REVOCATION, (queue,)).get:
+            return set()
+        revoked = set()
+        for row in rows:
+            seq, id, name = row[1], row[4], row[5]
+            if _holds(connection.execute(sql.GET_REVOCATION, (queue, f"r:{id}")).get, now):
+                revoked.add(seq)
+                continue
+            of_name = connection.execute(sql.GET_REVOCATION, (queue, f"rt:{name}")).get
+            if _holds(of_name, now):
+                revoked.add(seq)
+                if of_name[1]:
+                    connection.execute(sql.DELETE_REVOCATION, (queue, f"rt:{name}"))
+                # Under the id, so that the decision outlives a worker that dies before it reports it.
+                connection.execute(sql.PUT_REVOCATION, (queue, f"r:{id}", None, True))
+        return revoked
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract."""
+        with self.database.write() as transaction:
+            rows = transaction.connection.executemany(sql.END_CLAIM, [s.key for s in settlements])
+            crashes = {ClaimKey(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
+            held: list[bool] = []
+            valid: list[Settlement] = []
+            ended: set[ClaimKey] = set()
+            for settlement in settlements:
+                holds = settlement.key in crashes and settlement.key not in ended
+                held.append(holds)
+                if holds:
+                    ended.add(settlement.key)
+                    valid.append(settlement)
+            self._end_messages(transaction, valid, crashes, now)
+            self._store_effects(transaction, valid, now)
+        return held
+
+    def apply(self, settlement: Settlement, now: int) -> None:
+        """See the contract."""
+        with self.database.write() as transaction:
+            self._store_effects(transaction, [settlement], now)
+
+    def _end_messages(
+        self,
+        transaction: Transaction,
+        settlements: Iterable[Settlement],
+        crashes: dict[ClaimKey, int],
+        now: int,
+    ) -> None:
+        connection, queue = transaction.connection, self.name
+        done, back, dead = [], [], []
+        for key, outcome in settlements:
+            if outcome.disposition is Disposition.DONE:
+                done.append((key.seq,))
+            elif outcome.disposition is Disposition.DEAD:
+                dead.append((key.seq, queue, key.attempt, crashes[key], now, outcome.reason))
+            else:
+                crashed = outcome.disposition is Disposition.CRASHED
+                back.append((key.seq, key.attempt, crashes[key] + crashed))
+        if done:
+            self._end_revocations(transaction, settlements)
+            connection.executemany(sql.DELETE_MESSAGE, done)
+        connection.executemany(sql.RETURN_TO_READY, back)
+        connection.executemany(sql.INSERT_DEAD, dead)
+        transaction.new_work = transaction.new_work or bool(back)
+        transaction.ended_tasks = transaction.ended_tasks or bool(done or dead)
+
+    def _end_revocations(self, transaction: Transaction, settlements: Iterable[Settlement]) -> None:
+        connection, queue = transaction.connection, self.name
+        if connection.execute(sql.ANY_REVOCATION, (queue,)).get:
+            ended = [
+                (queue, key.seq)
+                for key, outcome in settlements
+                if outcome.disposition is Disposition.DONE and outcome.status != "retrying"
+            ]
+            connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, ended)
+
+    def _store_effects(self, transaction: Transaction, settlements: Iterable[Settlement], now: int) -> None:
+        results: list[tuple[str, str, bytes]] = []
+        messages: list[Message] = []
+        for _, outcome in settlements:
+            if outcome.results:
+                results.extend([(self.name, key, value) for key, value in outcome.results])
+            if outcome.messages:
+                messages.extend(outcome.messages)
+        if results:
+            transaction.connection.executemany(sql.PUT_RESULT, results)
+            transaction.ended_tasks = True
+        if messages:
+            self._insert(transaction, messages, now)
+
+    def extend(self, owner: int, lease: int) -> int:
+        """See the contract."""
+        with self.database.write() as transaction:
+            transaction.connection.execute(sql.EXTEND_CLAIMS, (lease, self.name, owner))
+            return transaction.connection.changes()
+
+    def held(self, owner: int) -> list[Claim]:
+        """See the contract."""
+        with self.database.read() as connection:
+            return [_claim(row) for row in connection.execute(sql.CLAIMS_OF, (self.name, owner))]
+
+    def data_of(self, key: ClaimKey) -> bytes | None:
+        """See the contract."""
+        with self.database.read() as connection:
+            data: bytes | None = connection.execute(sql.CLAIMED_DATA, key).get
+            return data
+
+    def top_priority(self) -> int | None:
+        """See the contract."""
+        with self.database.read() as connection:
+            rank: int | None = connection.execute(sql.TOP_RANK, (self.name,)).get
+            return None if rank is None else -rank
+
+    def expired(self, now_monotonic: int) -> list[Claim]:
+        """See the contract."""
+        with self.database.read() as connection:
+            return [_claim(row) for row in connection.execute(sql.CLAIMS_EXPIRED, (self.name, now_monotonic))]
+
+    def next_due(self) -> int | None:
+        """See the contract."""
+        with self.database.read() as connection:
+            due: int | None = connection.execute(sql.NEXT_DUE, (self.name,)).get
+            return due
+
+    def revive(self, ids: Sequence[str]) -> int:
+        """See the contract."""
+        revived = 0
+        with self.database.write() as transaction:
+            for id in ids:
+                transaction.connection.execute(sql.REVIVE, (self.name, id))
+                revived += transaction.connection.changes()
+                transaction.connection.execute(sql.DELETE_REVIVED, (self.name, id))
+            transaction.new_work = True
+        return revived
+
+    def take_due(self, now: int) -> list[bytes]:
+        """See the contract."""
+        with self.database.write() as transaction:
+            rows = list(transaction.connection.execute(sql.DUE_MESSAGES, (self.name, now)))
+            transaction.connection.execute(sql.DELETE_DUE, (self.name, now))
+            transaction.connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq, _ in rows])
+        return [data for _, data in rows]
+
+
+def _first_that_must_wait(rows: Sequence[_Ready], startable: int | None) -> int:
+    """How many of the rows may be claimed: all before an at-most-once message that could not start now."""
+    if startable is None:
+        return len(rows)
+    return next((i for i, row in enumerate(rows) if row[7] and i >= startable), len(rows))
+
+
+def _holds(revocation: tuple[int | None, int] | None, now: int) -> bool:
+    return revocation is not None and Revocation(revocation[0], bool(revocation[1])).holds(now)
+
+
+def _claim(row: tuple[int, int, int, str, str, bytes, int, int, int, int, str | None]) -> Claim:
+    seq, attempt, owner, id, name, data, priority, crashes, once, revoked, chain = row
+    chained = tuple(chain.split("\n")) if chain else ()
+    return Claim(seq, attempt, owner, id, name, data, priority, crashes, bool(once), bool(revoked), chained)

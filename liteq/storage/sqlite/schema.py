@@ -1,0 +1,93 @@
+"""The tables of the file, its marks, and how an empty file becomes one.
+
+The message stays in `queue` from its arrival to its end. Its state is the table that has a second, small row
+for it: `priority` (ready), `schedule`, `claim` or `dead`. A transition moves that small row.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x4C544551
+"""The mark of a liteq file in its header: "LTEQ"."""
+
+VERSION: Final = 1
+"""The schema's version, kept in `user_version`."""
+
+TABLES: Final = (
+    # AUTOINCREMENT: a seq must never come again, because claims are fenced by it.
+    """CREATE TABLE queue (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        at_most_once INTEGER NOT NULL,
+        chain TEXT,
+        data BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX queue_id ON queue (queue, id)",
+    "CREATE INDEX queue_chain ON queue (queue) WHERE chain IS NOT NULL",
+    # `rank` is the negative priority, so that the key's own order is the order of work.
+    """CREATE TABLE priority (
+        queue TEXT NOT NULL,
+        rank INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        PRIMARY KEY (queue, rank, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE schedule (
+        queue TEXT NOT NULL,
+        due INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        PRIMARY KEY (queue, due, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE claim (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        owner INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        lease INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE dead (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        died INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE result (
+        queue TEXT NOT NULL,
+        key TEXT NOT NULL,
+        expires INTEGER,
+        value BLOB NOT NULL,
+        PRIMARY KEY (queue, key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE revocation (
+        queue TEXT NOT NULL,
+        key TEXT NOT NULL,
+        until INTEGER,
+        once INTEGER NOT NULL,
+        PRIMARY KEY (queue, key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE consumer (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started TEXT NOT NULL,
+        dispatcher_pid INTEGER,
+        dispatcher_started TEXT
+    ) STRICT""",
+    """CREATE TABLE slot (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        slot INTEGER NOT NULL,
+        PRIMARY KEY (queue, name)
+    ) STRICT, WITHOUT ROWID""",
+)

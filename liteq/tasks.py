@@ -1,0 +1,327 @@
+"""Tasks: one call of a function, with all that decides when and how often it runs; and their registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Protocol, Self
+
+from liteq import clock
+from liteq.exceptions import TaskTimeout, UnknownTask
+from liteq.messages import new_id
+
+Expires = float | timedelta | datetime | None
+
+
+class Signature(Protocol):
+    """What can stand in a pipeline besides a task: a declared task, whose `s` makes one."""
+
+    def s(self, *args: Any, **kwargs: Any) -> Task:
+        """A task of a call."""
+
+
+class Task:
+    """One call of a declared function. Each declaration makes a subclass of its own.
+
+    Times are naive datetimes, in UTC or (with `utc=False`) local time; durations are seconds.
+    """
+
+    default_expires: Expires = None
+    default_priority: int | None = None
+    default_retries: int = 0
+    default_retry_delay: float = 0
+    default_retry_backoff: float = 0
+    default_timeout: float | None = None
+    at_most_once: bool = False
+    """After a crash of its worker the task is dead instead of run again."""
+
+    def __init__(
+        self,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        id: str | None = None,
+        eta: datetime | None = None,
+        retries: int | None = None,
+        retry_delay: float | None = None,
+        priority: int | None = None,
+        expires: Expires = None,
+        on_complete: Task | None = None,
+        on_error: Task | None = None,
+        expires_resolved: datetime | None = None,
+        timeout: float | None = None,
+        chord_config: Any = None,
+        retry_backoff: float | None = None,
+    ) -> None:
+        self.name = type(self).__name__
+        self.args: tuple[Any, ...] = () if args is None else tuple(args)
+        self.kwargs: dict[str, Any] = {} if kwargs is None else kwargs
+        self.id = id or self.create_id()
+        self.eta = eta
+        self.retries = self.default_retries if retries is None else retries
+        self.retry_delay = self.default_retry_delay if retry_delay is None else retry_delay
+        self.retry_backoff = self.default_retry_backoff if retry_backoff is None else retry_backoff
+        self.priority = self.default_priority if priority is None else priority
+        self.expires = self.default_expires if expires is None else expires
+        self.expires_resolved = expires_resolved
+        self.timeout = self.default_timeout if timeout is None else timeout
+        self.chord_config = chord_config
+        self.on_complete = on_complete
+        self.on_error = on_error
+        self.claim: Any = None
+        self._deadline: float | None = None
+
+    @property
+    def revoke_id(self) -> str:
+        """The key under which this one task is revoked."""
+        return f"r:{self.id}"
+
+    @property
+    def data(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the call."""
+        return (self.args, self.kwargs)
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__module__}.{self.name}: {self.id}"
+        if self.eta:
+            text += f" @{self.eta}"
+        if self.expires:
+            text += f" exp={self.expires}"
+        if self.priority:
+            text += f" p={self.priority}"
+        if self.retries:
+            text += f" {self.retries} retries"
+        if self.timeout:
+            text += f" timeout={self.timeout}"
+        if self.on_complete:
+            text += f" -> {self.on_complete}"
+        if self.on_error:
+            text += f", on error {self.on_error}"
+        return text
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Task)
+            and self.id == other.id
+            and self.eta == other.eta
+            and type(self) is type(other)
+        )
+
+    def create_id(self) -> str:
+        """A new id, for a task that was given none."""
+        return new_id()
+
+    def resolve_expires(self, utc: bool = True) -> datetime | None:
+        """The time after which the task must not start; a duration counts from the first call of this."""
+        if self.expires and self.expires_resolved is None:
+            if isinstance(self.expires, datetime):
+                self.expires_resolved = clock.normalize_time(eta=self.expires, utc=utc)
+            else:
+                self.expires_resolved = clock.normalize_time(delay=self.expires, utc=utc)
+        return self.expires_resolved
+
+    def start_timer(self) -> None:
+        """Let the task's timeout count from now."""
+        self._deadline = time.monotonic() + self.timeout if self.timeout else None
+
+    @property
+    def time_remaining(self) -> float:
+        """Seconds until the timeout; infinite without one."""
+        return float("inf") if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the timeout has passed."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def check_timeout(self) -> None:
+        """Give up if the timeout has passed; for long loops in tasks that nothing else can stop.
+
+        Raises:
+            TaskTimeout: if it has.
+        """
+        if self.is_timed_out:
+            raise TaskTimeout(f"timeout {self.timeout}s")
+
+    def extend_data(self, data: Any) -> None:
+        """Add the value of the stage before: a tuple to the arguments, a dict to the missing keywords."""
+        if data is None or data == ():
+            return
+        if isinstance(data, tuple):
+            self.args += data
+        elif isinstance(data, dict):
+            self.kwargs = {**data, **self.kwargs}
+        else:
+            self.args = (*self.args, data)
+
+    def then(self, task: Task | Signature, *args: Any, **kwargs: Any) -> Self:
+        """Run another task after this one (and after those already said), with this one's value."""
+        if self.on_complete:
+            self.on_complete.then(task, *args, **kwargs)
+        else:
+            self.on_complete = _signature(task, args, kwargs)
+        return self
+
+    def error(self, task: Task | Signature, *args: Any, **kwargs: Any) -> Self:
+        """Run another task with the exception if this one fails."""
+        if self.on_error:
+            self.on_error.error(task, *args, **kwargs)
+        else:
+            self.on_error = _signature(task, args, kwargs)
+        return self
+
+    def stages(self) -> Iterator[Task]:
+        """This task and the later stages of its pipeline."""
+        task: Task | None = self
+        while task is not None:
+            yield task
+            task = task.on_complete
+
+    def execute(self) -> Any:
+        """Run the function; each declared task defines it.
+
+        Raises:
+            TypeError: for a task that was not made by a declaration.
+        """
+        raise TypeError(f"{type(self).__name__} was not declared with @huey.task()")
+
+
+class PeriodicTask(Task):
+    """A task that the consumer enqueues by itself, whenever `validate_datetime` says so."""
+
+    def validate_datetime(self, timestamp: datetime) -> bool:
+        """Whether the task is due in the minute of `timestamp`."""
+        del timestamp
+        return False
+
+
+def _signature(task: Task | Signature, args: tuple[Any, ...] = (), kwargs: Any = None) -> Task:
+    if isinstance(task, Task):
+        task.extend_data(args)
+        task.extend_data(kwargs)
+        return task
+    if not hasattr(task, "s"):
+        raise TypeError(f"{task!r} is not a task: declare it with @huey.task() or pass a task's .s()")
+    return task.s(*args, **(kwargs or {}))
+
+
+Encoded = tuple[Any, ...]
+
+
+class Registry:
+    """The tasks of one application, and their form as plain values.
+
+    A task is encoded as a tuple of numbers, strings and its arguments, so that any serializer can store it.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Task]] = {}
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def names(self) -> list[str]:
+        """The keys of all tasks."""
+        return list(self._classes)
+
+    @staticmethod
+    def task_to_string(task_class: type[Task]) -> str:
+        """The key of a task: its module and name."""
+        return f"{task_class.__module__}.{task_class.__name__}"
+
+    def register(self, task_class: type[Task]) -> None:
+        """Enter a task.
+
+        Raises:
+            ValueError: if there is one of that name.
+        """
+        key = self.task_to_string(task_class)
+        if key in self._classes:
+            raise ValueError(f"a task {key!r} is declared already; give one of the two another name=")
+        self._classes[key] = task_class
+
+    def unregister(self, task_class: type[Task]) -> bool:
+        """Remove a task; whether it was there."""
+        return self._classes.pop(self.task_to_string(task_class), None) is not None
+
+    def string_to_task(self, key: str) -> type[Task]:
+        """The task of a key.
+
+        Raises:
+            UnknownTask: if the application declares none of that name.
+        """
+        try:
+            return self._classes[key]
+        except KeyError:
+            raise UnknownTask(f"no task {key!r} is declared in this application") from None
+
+    @property
+    def periodic_tasks(self) -> list[PeriodicTask]:
+        """A task of each periodic declaration."""
+        return [cls() for cls in self._classes.values() if issubclass(cls, PeriodicTask)]
+
+    def encode(self, task: Task, utc: bool) -> Encoded:
+        """The plain values of a task.
+
+        Raises:
+            UnknownTask: if its class is not declared here.
+        """
+        key = self.task_to_string(type(task))
+        self.string_to_task(key)
+        kwargs = task.kwargs
+        if kwargs.get("task") is task:  # put there for the function by `context=True` of older decorators
+            kwargs = {name: value for name, value in kwargs.items() if name != "task"}
+        expires, resolved = task.expires, task.expires_resolved
+        if isinstance(expires, datetime):
+            resolved = resolved or clock.normalize_time(eta=expires, utc=utc)
+        elif isinstance(expires, timedelta):
+            expires = expires.total_seconds()
+        return (
+            task.id,
+            key,
+            task.args,
+            kwargs,
+            clock.to_us(task.eta, utc) if task.eta is not None else None,
+            task.priority,
+            task.retries,
+            task.retry_delay,
+            task.retry_backoff,
+            None if isinstance(expires, datetime) else expires,
+            clock.to_us(resolved, utc) if resolved is not None else None,
+            task.timeout,
+            self.encode(task.on_complete, utc) if task.on_complete is not None else None,
+            self.encode(task.on_error, utc) if task.on_error is not None else None,
+            task.chord_config,
+        )
+
+    def decode(self, encoded: Encoded, utc: bool) -> Task:
+        """The task of plain values.
+
+        Raises:
+            UnknownTask: if a task in it is not declared here.
+            ValueError: if the values are not those of a task.
+        """
+        (
+            id, key, args, kwargs, eta, priority, retries, retry_delay, retry_backoff,
+            expires, resolved, timeout, on_complete, on_error, chord_config,
+        ) = encoded  # fmt: skip
+        resolved_at = clock.from_us(resolved, utc) if resolved is not None else None
+        return self.string_to_task(key)(
+            tuple(args),
+            kwargs,
+            id=id,
+            eta=clock.from_us(eta, utc) if eta is not None else None,
+            retries=retries,
+            retry_delay=retry_delay,
+            priority=priority,
+            expires=resolved_at if expires is None else expires,
+            on_complete=self.decode(on_complete, utc) if on_complete is not None else None,
+            on_error=self.decode(on_error, utc) if on_error is not None else None,
+            expires_resolved=resolved_at,
+            timeout=timeout,
+            chord_config=chord_config,
+            retry_backoff=retry_backoff,
+        )

@@ -1,0 +1,1 @@
+"""Processes: the supervisor, the dispatcher and the workers of a consumer."""

@@ -1,0 +1,83 @@
+"""Load an application by its import path, and say clearly why it can't be."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import traceback
+from typing import Any
+
+from liteq.api import Huey
+from liteq.exceptions import ConfigurationError
+
+
+class BrokenApplication(Exception):  # noqa: N818 -- it is the application that is broken
+    """The application's own code raised while it was imported; the text is its traceback."""
+
+
+def load(path: str) -> Huey:
+    """The queue at `package.module.name`, found from the current directory first.
+
+    Raises:
+        ConfigurationError: in one line, if the path is wrong.
+        BrokenApplication: if the module raised.
+    """
+    module_name, _, attribute = path.rpartition(".")
+    if not module_name:
+        raise ConfigurationError(
+            f"{path!r} is not the path of a queue: name it as module.attribute, like app.huey"
+        )
+    if os.getcwd() not in sys.path:  # noqa: PTH109 -- sys.path holds strings
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    module = _import(module_name)
+    found: Any = getattr(module, attribute, None)
+    if found is None:
+        names = sorted(name for name, value in vars(module).items() if isinstance(value, Huey))
+        hint = f"; it has {', '.join(names)}" if names else ""
+        raise ConfigurationError(f"module {module_name!r} has no {attribute!r}{hint}")
+    if not isinstance(found, Huey):
+        raise ConfigurationError(f"{path} is not a queue but {type(found).__name__}")
+    if found.immediate:
+        raise ConfigurationError(
+            f"{path} is in immediate mode: its tasks run in the caller, not in a consumer"
+        )
+    if not found.storage.capabilities.shared:
+        raise ConfigurationError(f"{path} keeps its tasks in memory: a consumer needs SqliteHuey, say")
+    return found
+
+
+def _import(name: str) -> Any:
+    try:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(f"no module {name!r} in {os.getcwd()} or on the Python path")  # noqa: PTH109
+        return importlib.import_module(name)
+    except ConfigurationError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise
+        raise BrokenApplication(_traceback_of(error)) from error
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigurationError(
+                f"no module {error.name!r} in {os.getcwd()} or on the Python path"
+            ) from error  # noqa: PTH109
+        raise BrokenApplication(_traceback_of(error)) from error
+    except (Exception, SystemExit) as error:
+        raise BrokenApplication(_traceback_of(error)) from error
+
+
+def _traceback_of(error: BaseException) -> str:
+    """The traceback without the frames of the import machinery."""
+    lines = traceback.TracebackException.from_exception(error)
+    lines.stack = traceback.StackSummary.from_list(
+        [frame for frame in lines.stack if "importlib" not in frame.filename and frame.filename != __file__]
+    )
+    return "".join(lines.format()).rstrip()
+
+
+def unsafe_to_fork() -> str | None:
+    """Why processes must not be forked from this one, if so."""
+    threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    return f"it started threads at import ({', '.join(threads)})" if threads else None

@@ -1,0 +1,70 @@
+"""The beat: periodic tasks, each slot of which fires once, at its start, however many consumers there are."""
+
+from __future__ import annotations
+
+import logging
+
+from liteq import clock
+from liteq.api import Huey
+from liteq.messages import Message
+from liteq.tasks import PeriodicTask
+
+logger = logging.getLogger("huey.scheduler")
+
+
+class Beat:
+    """Fires the periodic tasks of an application. A slot is a minute of UTC since 1970."""
+
+    def __init__(self, huey: Huey, enabled: bool) -> None:
+        self._huey = huey
+        self._enabled = enabled and bool(huey.registry.periodic_tasks)
+        self._next: int | None = None
+
+    def start(self, now: int) -> None:
+        """Begin with the slot of `now`, unless a task already fired for it.
+
+        A task that was never seen before has missed nothing: it waits for its next slot.
+        """
+        if self._enabled:
+            self._next = now // clock.MINUTE
+            for task in self._huey.registry.periodic_tasks:
+                self._huey.storage.know_slot(_name(task), self._next)
+
+    def next_due(self) -> int | None:
+        """When the next slot starts, in microseconds of UTC; None if there are no periodic tasks."""
+        return None if self._next is None else self._next * clock.MINUTE
+
+    def fire(self, now: int) -> list[Message]:
+        """The tasks of the slot of `now`, if it has not been looked at; call it within a batch.
+
+        Raises:
+            StorageError: if storage fails; the slot is then still to be fired.
+        """
+        slot = now // clock.MINUTE
+        if self._next is None or (slot < self._next and self._next - slot <= 1):
+            return []
+        # The clock may have been set back by more than a minute: follow it, slots are not repeated anyway.
+        moment = clock.from_us(slot * clock.MINUTE, self._huey.utc)
+        due = [task for task in self._huey.registry.periodic_tasks if self._is_due(task, moment)]
+        messages = [
+            self._huey.message_of(task) for task in due if self._huey.storage.take_slot(_name(task), slot)
+        ]
+        if messages:
+            self._huey.storage.put(messages, now)
+        return messages
+
+    def fired(self, now: int) -> None:
+        """The batch of `fire` is committed."""
+        if self._next is not None:
+            self._next = now // clock.MINUTE + 1
+
+    def _is_due(self, task: PeriodicTask, moment: object) -> bool:
+        try:
+            return bool(task.validate_datetime(moment))  # type: ignore[arg-type] -- whatever it takes
+        except Exception:
+            logger.exception("validate_datetime of %s raised; it does not run in this slot", _name(task))
+            return False
+
+
+def _name(task: PeriodicTask) -> str:
+    return f"{type(task).__module__}.{task.name}"

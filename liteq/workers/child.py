@@ -1,0 +1,158 @@
+"""The life of a child process as a state machine: pure, told of events and times, asked what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+_FIRST_BACKOFF = 0.1
+_LONGEST_BACKOFF = 10.0
+_QUICK = 1.0
+"""A child that dies so soon after it was ready did not really live."""
+_QUICK_DEATHS = 10
+"""So many in a row are borne before the next start waits."""
+
+
+class State(Enum):
+    """Where a child is in its life."""
+
+    NEW = "new"
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    BACKOFF = "back-off"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class Action(Enum):
+    """What the supervisor has to do for a child now."""
+
+    NONE = "none"
+    START = "start"
+    TERMINATE = "terminate"
+    KILL = "kill"
+
+
+_TRANSITIONS = {
+    State.NEW: {State.STARTING, State.GONE},
+    State.STARTING: {State.READY, State.STOPPING, State.BACKOFF, State.FAILED},
+    State.READY: {State.STOPPING, State.NEW, State.BACKOFF, State.GONE},
+    State.STOPPING: {State.GONE, State.NEW},
+    State.BACKOFF: {State.STARTING, State.GONE},
+    State.FAILED: set[State](),
+    State.GONE: set[State](),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a child is treated; durations are seconds."""
+
+    restart: bool = True
+    start_budget: int = 5
+    """Starts in a row that may fail before the child is given up."""
+    start_timeout: float = 60
+    kill_after: float = 5
+    """From the request to terminate until the kill."""
+
+
+class Child:
+    """One place in the pool and the process that fills it, over all its restarts."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.state = State.NEW
+        self.failed_starts = 0
+        self._quick_deaths = 0
+        self._since = 0.0
+        self._deadline: float | None = None
+        self._terminated = False
+        self._replace = False
+
+    def _move(self, state: State, now: float, deadline: float | None = None) -> None:
+        if state not in _TRANSITIONS[self.state]:
+            raise ValueError(f"a child that is {self.state.value} can't become {state.value}")
+        self.state, self._since, self._deadline = state, now, deadline
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no process is or will be there."""
+        return self.state in {State.GONE, State.FAILED}
+
+    def started(self, now: float) -> None:
+        """A process was asked for."""
+        self._terminated = self._replace = False
+        self._move(State.STARTING, now, now + self.policy.start_timeout)
+
+    def ready(self, now: float) -> None:
+        """The process says that it works."""
+        self.failed_starts = 0
+        if self.state is State.STARTING:
+            self._move(State.READY, now)
+
+    def stop(self, now: float, grace: float | None) -> None:
+        """It is to end by itself, within `grace` seconds (None: in its own time), and for good."""
+        self._replace = False
+        if self.state in {State.NEW, State.BACKOFF}:
+            self._move(State.GONE, now)
+        elif self.state in {State.STARTING, State.READY}:
+            self._move(State.STOPPING, now)
+        if grace is not None:
+            self.limit(now, grace)
+
+    def replace(self, now: float) -> None:
+        """It is to end by itself, and another one is to take its place."""
+        if self.state is State.READY:
+            self._replace = True
+            self._move(State.STOPPING, now)
+
+    def limit(self, now: float, grace: float) -> None:
+        """Its time to end by itself is over in `grace` seconds."""
+        if self.state is State.STOPPING and not self._terminated:
+            self._deadline = now + grace if self._deadline is None else min(self._deadline, now + grace)
+
+    def exited(self, now: float) -> None:
+        """The process has ended."""
+        if self.state is State.STOPPING:
+            self._move(State.NEW if self._replace else State.GONE, now)
+        elif self.state is State.STARTING:
+            self.failed_starts += 1
+            if self.failed_starts >= self.policy.start_budget:
+                self._move(State.FAILED, now)
+            else:
+                self._back_off(now, self.failed_starts)
+        elif self.state is State.READY:
+            self._died(now)
+
+    def _died(self, now: float) -> None:
+        if not self.policy.restart:
+            self._move(State.GONE, now)
+            return
+        self._quick_deaths = self._quick_deaths + 1 if now - self._since < _QUICK else 0
+        if self._quick_deaths > _QUICK_DEATHS:
+            self._back_off(now, self._quick_deaths - _QUICK_DEATHS)
+        else:
+            self._move(State.NEW, now)
+
+    def _back_off(self, now: float, times: int) -> None:
+        self._move(State.BACKOFF, now, now + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (times - 1)))
+
+    def due(self, now: float) -> Action:
+        """What is to be done now; asking for it counts as having it done."""
+        if self.state is State.NEW:
+            return Action.START
+        if self._deadline is None or now < self._deadline:
+            return Action.NONE
+        if self.state is State.BACKOFF:
+            return Action.START
+        if self.state is State.STARTING or self._terminated:
+            self._deadline = now + self.policy.kill_after
+            return Action.KILL
+        self._terminated = True
+        self._deadline = now + self.policy.kill_after
+        return Action.TERMINATE
+
+    def next_deadline(self) -> float | None:
+        """When `due` has something to say, if nothing else happens before."""
+        return self._deadline

@@ -1,0 +1,137 @@
+"""How the supervisor gets its children: from a template that has imported the application, or by itself."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from liteq.api import Huey
+from liteq.exceptions import ConfigurationError
+from liteq.identity import Identity, identify
+from liteq.workers.application import BrokenApplication, load
+from liteq.workers.child import Child, Policy, State
+from liteq.workers.dispatcher import dispatcher_main
+from liteq.workers.options import ConsumerOptions
+from liteq.workers.process import fork
+from liteq.workers.shared import Board, Journal
+from liteq.workers.template import ChildSpec, template_main
+from liteq.workers.wire import Control, packet_pair
+from liteq.workers.worker import worker_main
+
+logger = logging.getLogger("huey.consumer")
+
+
+class Place:
+    """One place in the pool: the dispatcher's, or a worker's; and the process that fills it at present."""
+
+    def __init__(self, kind: str, index: int, policy: Policy) -> None:
+        self.kind = kind
+        self.index = index
+        self.child = Child(policy)
+        self.token = 0
+        self.pid: int | None = None
+        self.control: Control | None = None
+        self.ends: tuple[socket.socket, socket.socket] | None = None
+        """Of a worker: the dispatcher's end of its line, and its own."""
+
+    def __str__(self) -> str:
+        return "dispatcher" if self.kind == "dispatcher" else f"worker {self.index + 1}"
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is a worker that the dispatcher has to know."""
+        return self.kind == "worker" and self.child.state in {State.READY, State.STOPPING}
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process; its pid is ours until it has been waited for."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+class Template:
+    """A running template and the line to it."""
+
+    def __init__(self, pid: int, control: Control) -> None:
+        self.pid = pid
+        self.control = control
+        self.is_loaded = False
+
+
+class Launcher:
+    """Starts processes; knows everything that they inherit."""
+
+    def __init__(self, path: str, options: ConsumerOptions) -> None:
+        self._path = path
+        self._options = options
+        # Before any fork: children share what this imports, and no child may ask for its parent's pid later.
+        self._supervisor: Identity = identify()
+        self._tokens = itertools.count(1)
+        self._board = Board(options.workers)
+        self._journal = Journal()
+        self.template: Template | None = None
+        self.by_itself = False
+        """Children are forked from the supervisor and import the application for themselves."""
+
+    @property
+    def is_able(self) -> bool:
+        """Whether a child can be started now."""
+        return self.by_itself or (self.template is not None and self.template.is_loaded)
+
+    def start_template(self, inherited: Callable[[], None]) -> Template:
+        """Start a template; `inherited` closes, in it, what is the supervisor's alone."""
+        ours, theirs = packet_pair()
+
+        def main() -> int:
+            inherited()
+            ours.close()
+            return template_main(self._path, Control(theirs), self._child_main)
+
+        pid = fork(main)
+        theirs.close()
+        ours.setblocking(False)
+        return Template(pid, Control(ours))
+
+    def start(self, place: Place, owner: int | None, inherited: Callable[[], None]) -> None:
+        """Start the process of a place. Its pid may be told only later, by the template."""
+        place.token = next(self._tokens)
+        place.pid = None
+        spec = ChildSpec(place.kind, place.token, place.index, owner)
+        ours, theirs = packet_pair()
+        ours.setblocking(False)
+        passed = [theirs.fileno()]
+        if place.kind == "worker":
+            place.ends = packet_pair()
+            passed.append(place.ends[1].fileno())
+        if self.by_itself:
+            keep = [os.dup(fd) for fd in passed]
+            place.pid = fork(lambda: self._import_and_run(spec, keep, inherited))
+            for fd in keep:
+                os.close(fd)
+        elif self.template is not None:
+            self.template.control.send(spec, *passed)
+        theirs.close()
+        place.control = Control(ours)
+
+    def _import_and_run(self, spec: ChildSpec, descriptors: list[int], inherited: Callable[[], None]) -> int:
+        inherited()
+        try:
+            huey = load(self._path)
+        except (ConfigurationError, BrokenApplication) as error:
+            logger.error("%s", error)  # noqa: TRY400 -- it is or contains a traceback
+            return 1
+        return self._child_main(huey, spec, descriptors)
+
+    def _child_main(self, huey: Huey, spec: ChildSpec, descriptors: list[int]) -> int:
+        ends = [socket.socket(fileno=fd) for fd in descriptors]
+        control = Control(ends[0])
+        if spec.kind == "worker":
+            return worker_main(huey, spec, control, ends[1], self._board)
+        return dispatcher_main(
+            huey, self._options, self._supervisor, spec.owner, control, self._board, self._journal
+        )

@@ -1,0 +1,72 @@
+"""What a consumer can be told, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from liteq.exceptions import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """The options of a consumer; durations are seconds. The names are those of the command line.
+
+    Raises:
+        ConfigurationError: for a value that can't work, or that this version can't do.
+    """
+
+    workers: int = 1
+    worker_type: str = "process"
+    periodic: bool = True
+    max_tasks: int | None = None
+    """Replace a worker after so many tasks."""
+    shutdown_timeout: float | None = None
+    """How long a stop waits for running tasks before it interrupts them; None waits for ever."""
+    graceful_signal: str | None = None
+    """"INT" or "TERM": only that one drains, the other interrupts. None: both drain, a second one interrupts."""
+    restart_workers: bool = True
+    health_check_interval: float = 10
+    """Accepted: a dead worker is noticed at once, without looking at intervals."""
+    delay: float | None = None
+    max_delay: float | None = None
+    backoff: float = 1.15
+    """The first, the longest and the growth of the interval at which storage is looked at where the system
+    can't wake the consumer; elsewhere they have no effect."""
+    scheduler_interval: float = 1
+    """Accepted: what is due is run when it is due, not at intervals."""
+    max_crashes: int = 3
+    """How often the death of its worker may end a task before it is dead."""
+    kill_after: float = 5
+    """How long an interrupted worker may take before it is killed."""
+    lease: float = 60
+    """How long a consumer that stands still keeps its claims."""
+
+    def __post_init__(self) -> None:
+        if self.worker_type != "process":
+            if self.worker_type in {"thread", "greenlet"}:
+                raise ConfigurationError(
+                    f"worker type {self.worker_type!r} is not built yet: use -k process (the default)"
+                )
+            raise ConfigurationError(
+                f"worker type must be process, thread or greenlet, not {self.worker_type!r}"
+            )
+        _at_least("workers", self.workers, 1)
+        _at_least("max-tasks", self.max_tasks, 1)
+        _at_least("shutdown-timeout", self.shutdown_timeout, 0)
+        _at_least("backoff", self.backoff, 1)
+        _at_least("max-crashes", self.max_crashes, 1)
+        for name in ("health_check_interval", "delay", "max_delay", "scheduler_interval", "lease"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(f"{name.replace('_', '-')} must be more than 0, not {value}")
+        if self.graceful_signal not in {None, "INT", "TERM"}:
+            raise ConfigurationError(f"graceful-signal must be INT or TERM, not {self.graceful_signal!r}")
+        if not (sys.platform.startswith("linux") and hasattr(os, "fork")):
+            raise ConfigurationError("consumers run on Linux only in this version")
+
+
+def _at_least(name: str, value: float | None, least: float) -> None:
+    if value is not None and value < least:
+        raise ConfigurationError(f"{name} must be at least {least}, not {value}")

@@ -1,0 +1,197 @@
+"""The dispatcher's view of its workers: what each has in hand, and how much more it should get."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+
+from liteq.messages import Claim
+from liteq.workers.wire import STOP_PACKET, Report, pack_task, receive_all, unpack_task
+
+# Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
+_PREFETCHED_TIME = 20_000
+_MAX_DEPTH = 64
+_STUCK_AFTER = 20_000
+_SMOOTHING = 0.2
+
+Attempt = tuple[int, int]
+
+
+class Worker:
+    """One worker: its line, and the claims that it holds, in the order in which it gets to them.
+
+    Args:
+        token: its number, never used again.
+        index: its place in the pool and on the board.
+        pid: its process.
+        line: the dispatcher's end of the line to it.
+        far_end: a duplicate of its own end: what it has not read yet can be taken back from there.
+    """
+
+    def __init__(self, token: int, index: int, pid: int, line: socket.socket, far_end: socket.socket) -> None:
+        self.token = token
+        self.index = index
+        self.pid = pid
+        self.line = line
+        self._far_end = far_end
+        self.in_hand: dict[Attempt, Claim] = {}
+        self.handed_out = 0
+        self.retiring = False
+        self.stopped = False
+        self.last_report = 0
+        self.ended = False
+        self._full = False
+        self._duration = float(_PREFETCHED_TIME)
+
+    @property
+    def room(self) -> int:
+        """How many more tasks it should get: one if it is idle, more the shorter its tasks are."""
+        if self.retiring or self._full:
+            return 0
+        depth = min(_MAX_DEPTH, 1 + int(_PREFETCHED_TIME / max(self._duration, 1.0)))
+        held = len(self.in_hand)
+        # A worker with half of its depth in hand is busy for a while: larger batches cost less.
+        return depth - held if held <= depth // 2 else 0
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait behind the one that it runs."""
+        return max(0, len(self.in_hand) - 1)
+
+    def hand_out(self, claim: Claim, now: int) -> bool:
+        """Give it a task; False if there is no room for it in its line."""
+        try:
+            self.line.send(pack_task(claim), socket.MSG_DONTWAIT)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self._full = True  # until it has read some
+            return False
+        if not self.in_hand:
+            self.last_report = now
+        self.in_hand[claim.seq, claim.attempt] = claim
+        self.handed_out += 1
+        return True
+
+    def reported(self, report: Report, now: int) -> Claim | None:
+        """Take note of an outcome; the claim that it ends, if the worker had it."""
+        self._full = False
+        self.last_report = now
+        self._duration += _SMOOTHING * (report.duration - self._duration)
+        return self.in_hand.pop((report.seq, report.attempt), None)
+
+    def is_stuck(self, now: int) -> bool:
+        """Whether tasks wait behind one that takes longer than those before it."""
+        return self.waiting > 0 and now - self.last_report > _STUCK_AFTER
+
+    def take_back(self) -> list[Attempt]:
+        """Take back the tasks that it has not started; from here on it can't start them."""
+        taken: list[Attempt] = []
+        self._full = False
+        for packet in receive_all(self._far_end)[0]:
+            assignment = unpack_task(packet)
+            if assignment is None:
+                self.stopped = False
+                continue
+            taken.append((assignment.key.seq, assignment.key.attempt))
+            self.handed_out -= 1
+        # Whatever it runs now is not what it has been measured by.
+        self._duration = max(self._duration, 10.0 * _PREFETCHED_TIME)
+        return taken
+
+    def reports(self) -> list[bytes]:
+        """The packets that it has sent since the last call; notes if there can't be more."""
+        packets, self.ended = receive_all(self.line)
+        return packets
+
+    def stop(self) -> None:
+        """Tell it to end once it has done what it has in hand."""
+        if not self.stopped:
+            try:
+                self.line.send(STOP_PACKET, socket.MSG_DONTWAIT)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                return  # tried again with the next turn
+            self.stopped = True
+
+    def let_go(self) -> None:
+        """Close its own end here, so that its death shows as an end of file."""
+        self._far_end.close()
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.line.close()
+        self._far_end.close()
+
+
+class Pool:
+    """The workers of a consumer."""
+
+    def __init__(self, max_tasks: int | None) -> None:
+        self._max_tasks = max_tasks
+        self._workers: dict[int, Worker] = {}
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self._workers.values()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no workers."""
+        return not self._workers
+
+    def add(self, worker: Worker) -> None:
+        """A worker is ready."""
+        self._workers[worker.token] = worker
+
+    def get(self, token: int) -> Worker | None:
+        """The worker of a token."""
+        return self._workers.get(token)
+
+    def remove(self, worker: Worker) -> None:
+        """A worker is gone."""
+        self._workers.pop(worker.token, None)
+        worker.close()
+
+    def room(self) -> int:
+        """How many tasks the workers should get now."""
+        return sum(self._room(worker) for worker in self._workers.values())
+
+    def idle(self) -> int:
+        """How many workers have nothing in hand."""
+        return sum(not worker.in_hand and not worker.retiring for worker in self._workers.values())
+
+    def _room(self, worker: Worker) -> int:
+        if self._max_tasks is None:
+            return worker.room
+        return max(0, min(worker.room, self._max_tasks - worker.handed_out))
+
+    def hand_out(self, claims: Iterable[Claim], now: int) -> list[Claim]:
+        """Give tasks to the workers with the least in hand; those that found no room."""
+        left = []
+        room = {worker: self._room(worker) for worker in self._workers.values()}
+        for claim in claims:
+            worker = min(room, key=lambda w: len(w.in_hand) if room[w] > 0 else _MAX_DEPTH * 2, default=None)
+            if worker is None or room[worker] <= 0 or not worker.hand_out(claim, now):
+                left.append(claim)
+                if worker is not None:
+                    room[worker] = 0
+            else:
+                room[worker] -= 1
+        return left
+
+    def retire_spent(self) -> None:
+        """Retire the workers that have had their number of tasks, and stop those that retire and are done."""
+        for worker in self._workers.values():
+            if self._max_tasks is not None and worker.handed_out >= self._max_tasks and not worker.in_hand:
+                worker.retiring = True
+            if worker.retiring and not worker.in_hand:
+                worker.stop()
+
+    def lowest_waiting(self) -> int | None:
+        """The lowest priority among the tasks that wait inside workers; None if none waits."""
+        return min(
+            (min(c.priority for c in w.in_hand.values()) for w in self._workers.values() if w.waiting),
+            default=None,
+        )
+
+    def next_stuck(self) -> int | None:
+        """When the next worker may turn out to be stuck, in microseconds of the monotonic clock."""
+        waiting = [w.last_report for w in self._workers.values() if w.waiting]
+        return min(waiting) + _STUCK_AFTER + 1 if waiting else None

@@ -1,0 +1,60 @@
+"""Take back what dead consumers, and those that stand still for too long, hold."""
+
+from __future__ import annotations
+
+import logging
+
+from liteq import clock
+from liteq.api import Huey
+from liteq.identity import Identity, is_gone
+from liteq.messages import BACK, Claim, Disposition, Error, Outcome, Settlement
+
+logger = logging.getLogger("huey.consumer")
+
+
+def dead_outcome(huey: Huey, claim: Claim, reason: str) -> Outcome:
+    """The end of a task that will not run again by itself; whoever waits for its result gets an error."""
+    outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
+    if not huey.results:
+        return outcome
+    metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}
+    error = huey.serializer.serialize(Error(metadata))
+    return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
+
+
+def returned(huey: Huey, claim: Claim, why: str) -> Settlement:
+    """A claim given back to the queue, or to the dead if the task runs at most once and may have started."""
+    if claim.at_most_once:
+        return Settlement(claim.key, dead_outcome(huey, claim, f"{why}, and it runs at most once"))
+    return Settlement(claim.key, BACK)
+
+
+def recover(huey: Huey, owner: int) -> int:
+    """Settle the claims of consumers that are gone, and of those whose lease has ended; how many.
+
+    A process is recognised by its boot, pid and start time, so that nothing has to be waited for.
+    """
+    recovered = 0
+    for other, (supervisor, dispatcher) in huey.storage.consumers().items():
+        if other != owner and _is_over(supervisor, dispatcher):
+            claims = huey.storage.held(other)
+            recovered += _give_back(huey, claims, "its consumer died")
+            huey.storage.unregister(other)
+            logger.warning(
+                "Consumer %d (pid %d) is gone: %d tasks recovered", other, supervisor.pid, len(claims)
+            )
+    late = [claim for claim in huey.storage.expired(clock.monotonic()) if claim.owner != owner]
+    if late:
+        logger.warning("%d tasks recovered from consumers that stood still", len(late))
+        recovered += _give_back(huey, late, "its consumer stood still")
+    return recovered
+
+
+def _is_over(supervisor: Identity, dispatcher: Identity | None) -> bool:
+    """Whether nobody works for a consumer any more; a dispatcher outlives its supervisor by a grace."""
+    return is_gone(supervisor) is True and (dispatcher is None or is_gone(dispatcher) is True)
+
+
+def _give_back(huey: Huey, claims: list[Claim], why: str) -> int:
+    held = huey.storage.settle([returned(huey, claim, why) for claim in claims], clock.now())
+    return sum(held)

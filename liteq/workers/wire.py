@@ -1,0 +1,230 @@
+"""What processes of a consumer say to each other, over sockets that keep packets whole.
+
+Between dispatcher and worker a packet is one task or one outcome. The kernel gives each packet to exactly one
+reader, so whatever a worker has not read yet can be taken back: the dispatcher reads it from the worker's own
+end. Payloads that do not fit a packet go through storage.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import pickle
+import socket
+import struct
+from collections import deque
+from typing import Any, NamedTuple
+
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome
+
+MAX_PACKET = 65_536
+MAX_PAYLOAD = 60_000
+"""Bytes of a task or an outcome that still travel in a packet."""
+
+_HEADER = struct.Struct("<BQQQB")
+_RUN, _RUN_LARGE, _STOP = 1, 2, 3
+_REVOKED, _AT_MOST_ONCE = 1, 2
+
+STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0)
+
+
+def packet_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected ends."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+class Assignment(NamedTuple):
+    """A task as a worker gets it."""
+
+    key: ClaimKey
+    revoked: bool
+    at_most_once: bool
+    data: bytes | None
+    """None: too large for a packet, to be read from storage."""
+
+
+def pack_task(claim: Claim) -> bytes:
+    """The packet of a claimed task."""
+    large = len(claim.data) > MAX_PAYLOAD
+    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
+    header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags)
+    return header if large else header + claim.data
+
+
+def unpack_task(packet: bytes) -> Assignment | None:
+    """The task of a packet; None for the order to stop."""
+    kind, seq, attempt, owner, flags = _HEADER.unpack_from(packet)
+    if kind == _STOP:
+        return None
+    data = packet[_HEADER.size :] if kind == _RUN else None
+    return Assignment(
+        ClaimKey(seq, attempt, owner), bool(flags & _REVOKED), bool(flags & _AT_MOST_ONCE), data
+    )
+
+
+class Report(NamedTuple):
+    """How a task ended, as the dispatcher gets it."""
+
+    seq: int
+    attempt: int
+    duration: int
+    """Microseconds."""
+    outcome: Outcome | None
+    """None: the worker has settled it itself, because it was too large for a packet."""
+
+
+def pack_report(report: Report) -> bytes:
+    """The packet of a report: plain values, because a pickled class costs as much as all the rest."""
+    outcome = report.outcome
+    if outcome is None:
+        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), ""), 5)
+    disposition, status, results, messages, reason = outcome
+    plain = [tuple(message) for message in messages] if messages else ()
+    return pickle.dumps(
+        (report.seq, report.attempt, report.duration, int(disposition), status, results, plain, reason), 5
+    )
+
+
+def unpack_report(packet: bytes) -> Report:
+    """The report of a packet."""
+    seq, attempt, duration, disposition, status, results, plain, reason = pickle.loads(packet)
+    if disposition is None:
+        return Report(seq, attempt, duration, None)
+    messages = tuple(Message(*values) for values in plain) if plain else ()
+    return Report(
+        seq, attempt, duration, Outcome(Disposition(disposition), status, results, messages, reason)
+    )
+
+
+def receive_all(end: socket.socket) -> tuple[list[bytes], bool]:
+    """All packets that wait at an end; and whether the other side is gone.
+
+    It does not block, by a flag of the call: the descriptor's own flag is shared with whoever has a duplicate.
+    """
+    packets = []
+    try:
+        while packet := end.recv(MAX_PACKET, socket.MSG_DONTWAIT):
+            packets.append(packet)
+    except BlockingIOError:
+        return packets, False
+    except ConnectionResetError:
+        return packets, True
+    return packets, True
+
+
+class Control:
+    """A line between the supervisor and one of its children: small objects, and open descriptors."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.socket = end
+        self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
+
+    def fileno(self) -> int:
+        """The descriptor, for a selector."""
+        return self.socket.fileno()
+
+    def send(self, message: Any, *descriptors: int) -> bool:
+        """Send an object; False if the other side is gone. What has no room now goes with a later send.
+
+        Descriptors are duplicated, so that the caller may close them.
+        """
+        self._backlog.append((pickle.dumps(message), tuple(os.dup(fd) for fd in descriptors)))
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what has waited for room; False if the other side is gone."""
+        while self._backlog:
+            data, descriptors = self._backlog[0]
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+            try:
+                self.socket.sendmsg([data], ancillary if descriptors else [])
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            self._backlog.popleft()
+            for fd in descriptors:
+                os.close(fd)
+        return True
+
+    def receive(self) -> tuple[Any, list[int]] | None:
+        """The next object and its descriptors; None if the other side is gone.
+
+        Raises:
+            BlockingIOError: if there is none now and the socket does not block.
+        """
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
+        except ConnectionResetError:
+            return None
+        return (pickle.loads(data), descriptors) if data else None
+
+    def close(self) -> None:
+        """Close this end."""
+        self.socket.close()
+
+
+# From the supervisor to the dispatcher
+
+
+class Attach(NamedTuple):
+    """A worker is ready; both ends of its line come along."""
+
+    token: int
+    index: int
+    pid: int
+
+
+class Attached(NamedTuple):
+    """All workers that live have been told of."""
+
+
+class Gone(NamedTuple):
+    """A worker's process has ended."""
+
+    token: int
+    how: str
+    """For people: was killed by SIGKILL, peak memory 52 MB."""
+    requested: bool
+    """It was told to end: what it leaves is not its fault."""
+
+
+class Retire(NamedTuple):
+    """A worker is to end once it has done what it is doing."""
+
+    token: int
+
+
+class Drain(NamedTuple):
+    """Claim nothing more; end when all workers have."""
+
+
+class Leave(NamedTuple):
+    """End now, and leave the workers to the next dispatcher."""
+
+
+# To the supervisor
+
+
+class WorkerReady(NamedTuple):
+    """A worker waits for tasks."""
+
+    pid: int
+
+
+class Ready(NamedTuple):
+    """It claims and settles, as this owner."""
+
+    owner: int
+
+
+class Buried(NamedTuple):
+    """What a dead worker left is settled."""
+
+    token: int
+
+
+class Failed(NamedTuple):
+    """It can't work, and another try would be no better."""
+
+    text: str

@@ -1,0 +1,218 @@
+"""What a declared task is to the application: a callable that enqueues instead of running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+
+from liteq import clock
+from liteq.results import ResultGroup
+from liteq.tasks import Expires, Registry, Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RESERVED = ("id", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout")
+
+
+class TaskHost(Protocol):
+    """What a declared task needs of the queue that it belongs to."""
+
+    utc: bool
+    results: bool
+    registry: Registry
+
+    def enqueue(self, task: Task) -> Any:
+        """Enqueue a task."""
+
+    def enqueue_many(self, tasks: Iterable[Task]) -> Any:
+        """Enqueue tasks in one transaction."""
+
+    def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
+        """Whether tasks of a kind are revoked."""
+
+    def revoke_all(self, task_class: Any, revoke_until: Any = None, revoke_once: bool = False) -> None:
+        """Revoke tasks of a kind."""
+
+    def restore_all(self, task_class: Any) -> bool:
+        """Undo a revocation."""
+
+
+class TaskWrapper(Generic[P, R]):
+    """A declared task. Calling it enqueues the call and returns its `Result`."""
+
+    task_base: type[Task] = Task
+
+    def __init__(
+        self,
+        huey: TaskHost,
+        func: Callable[P, R],
+        context: bool = False,
+        name: str | None = None,
+        task_base: type[Task] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.__doc__ = func.__doc__
+        self.__name__ = name or getattr(func, "__name__", type(func).__name__)
+        self.__wrapped__ = func
+        self.huey = huey
+        self.func = func
+        self.context = context
+        self.name = name
+        self.settings = settings
+        if task_base is not None:
+            self.task_base = task_base
+        self.task_class = self.create_task(func, context, name, **settings)
+        huey.registry.register(self.task_class)
+
+    def __repr__(self) -> str:
+        return f"<TaskWrapper {Registry.task_to_string(self.task_class)}>"
+
+    @property
+    def retries(self) -> int:
+        """How often a failed task is run again."""
+        return self.task_class.default_retries
+
+    @property
+    def retry_delay(self) -> float:
+        """Seconds before the first retry."""
+        return self.task_class.default_retry_delay
+
+    def unregister(self) -> bool:
+        """Take the declaration back; whether it was in force."""
+        return self.huey.registry.unregister(self.task_class)
+
+    def create_task(
+        self, func: Callable[P, R], context: bool = False, name: str | None = None, **settings: Any
+    ) -> type[Task]:
+        """The class of this declaration's tasks."""
+
+        def execute(self: Task) -> Any:
+            args, kwargs = self.data
+            if context:
+                kwargs = {**kwargs, "task": self}
+            return func(*args, **kwargs)
+
+        attributes = {
+            "context": context,
+            "execute": execute,
+            "__module__": func.__module__,
+            "__doc__": func.__doc__,
+            **settings,
+        }
+        return type(name or func.__name__, (self.task_base,), attributes)
+
+    def is_revoked(self, timestamp: datetime | None = None, peek: bool = True) -> bool:
+        """Whether all tasks of this declaration are revoked."""
+        return self.huey.is_revoked(self.task_class, timestamp, peek)
+
+    def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep all tasks of this declaration from running: until a time, once, or until `restore`."""
+        self.huey.revoke_all(self.task_class, revoke_until, revoke_once)
+
+    def restore(self) -> bool:
+        """Undo `revoke`; whether they were revoked."""
+        return self.huey.restore_all(self.task_class)
+
+    def schedule(
+        self,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        priority: int | None = None,
+        retries: int | None = None,
+        retry_delay: float | None = None,
+        retry_backoff: float | None = None,
+        expires: Expires = None,
+        timeout: float | None = None,
+        id: str | None = None,
+        convert_utc: bool = True,
+    ) -> Any:
+        """Enqueue a call that runs at `eta` or after `delay` seconds.
+
+        A naive `eta` is local time; with `convert_utc=False` it is taken as it is, that is as UTC, or as
+        local time in a queue with `utc=False`. A single number, timedelta or datetime is taken as the time.
+
+        Raises:
+            ValueError: if there is neither time nor delay, or one is of the wrong type.
+        """
+        if eta is None and delay is None:
+            args, eta, delay = _lone_time(args)
+        if kwargs is not None and not isinstance(kwargs, dict):
+            raise ValueError(f"schedule() takes kwargs as a dict, not {kwargs!r}")
+        if not convert_utc and eta is not None and eta.tzinfo is None:
+            due = eta
+        else:
+            due = clock.normalize_time(eta, delay, self.huey.utc)
+        options: dict[str, Any] = {
+            "retries": retries,
+            "retry_delay": retry_delay,
+            "retry_backoff": retry_backoff,
+            "priority": priority,
+            "expires": expires,
+            "timeout": timeout,
+        }
+        check_options(**options)
+        return self.huey.enqueue(self.task_class(tuple(args or ()), kwargs or {}, id=id, eta=due, **options))
+
+    def map(self, it: Iterable[Any]) -> ResultGroup | None:
+        """Enqueue a call for each item, all in one transaction; a tuple is a call's arguments."""
+        tasks = [self.s(*(item if isinstance(item, tuple) else (item,))) for item in it]
+        results = self.huey.enqueue_many(tasks)
+        return ResultGroup(results) if self.huey.results else None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Enqueue a call; the reserved keywords are those of `s`."""
+        return self.huey.enqueue(self.s(*args, **kwargs))
+
+    def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now."""
+        return self.func(*args, **kwargs)
+
+    def s(self, *args: Any, **kwargs: Any) -> Task:
+        """A task of a call, not enqueued yet.
+
+        The keywords `id eta delay retries retry_delay retry_backoff priority expires timeout` say how it
+        runs; the others are the function's.
+
+        Raises:
+            ValueError: if one of them has no such value.
+        """
+        eta, delay = kwargs.pop("eta", None), kwargs.pop("delay", None)
+        due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
+        options = {name: kwargs.pop(name) for name in _RESERVED if name in kwargs}
+        if options:
+            check_options(**options)
+        return self.task_class(args, kwargs, eta=due, **options)
+
+
+def _lone_time(args: Any) -> tuple[Any, datetime | None, float | timedelta | None]:
+    if isinstance(args, datetime):
+        return None, args, None
+    if isinstance(args, int | float | timedelta):
+        return None, None, args
+    raise ValueError("schedule() needs eta= (a datetime) or delay= (seconds)")
+
+
+def check_options(**options: Any) -> None:
+    """Refuse values that could not work, where they are given and not where they would fail.
+
+    Raises:
+        ValueError: naming the option, the value and what it may be.
+    """
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in {"retries", "priority"}:
+            if not isinstance(value, int) or isinstance(value, bool) or (name == "retries" and value < 0):
+                raise ValueError(f"{name} must be a whole number, not {value!r}")
+        elif name == "expires":
+            if not isinstance(value, datetime):
+                clock.seconds_of(value, name)
+        elif name == "id":
+            if not isinstance(value, str) or not value or "\n" in value:
+                raise ValueError(f"id must be a line of text, not {value!r}")
+        elif name in {"retry_delay", "retry_backoff", "timeout"}:
+            clock.seconds_of(value, name)
