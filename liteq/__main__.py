@@ -22,10 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.configure(commands.add_parser(name, help=module.HELP))
     arguments = parser.parse_args(argv)
     try:
-        return _COMMANDS[arguments.command].run(arguments)
+        code: int = _COMMANDS[arguments.command].run(arguments)
     except ConfigurationError as error:
         sys.stderr.write(f"liteq: {error}\n")
         return 2
+    return code
 
 
 if __name__ == "__main__":

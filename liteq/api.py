@@ -7,7 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from liteq import clock, signals
 from liteq.control import Inspection, ResultStore, Revocations
@@ -65,7 +65,7 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         store_intermediate_errors: bool = True,
         **storage_kwargs: Any,
     ) -> None:
-        if not isinstance(name, str) or not name:
+        if not name or type(name) is not str:
             raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
         self.name = name
         self.results = results
@@ -107,7 +107,8 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
             from liteq.storage.sqlite import SqliteStorage  # apsw is loaded only where it is used
 
             return SqliteStorage(self.name, **kwargs)
-        return self.storage_class(self.name, **kwargs)  # type: ignore[call-arg] -- each backend has its own
+        backend: Any = self.storage_class
+        return cast("Storage", backend(self.name, **kwargs))  # each backend has options of its own
 
     @property
     def immediate(self) -> bool:

@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from liteq.exceptions import ConfigurationError
 from liteq.hooks import HookList, Hooks
 from liteq.signals import Receiver, Signal
 from liteq.tasks import Expires, PeriodicTask, Registry, Task
-from liteq.wrapper import TaskWrapper, check_options
+from liteq.wrapper import TaskHost, TaskWrapper, check_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,17 +82,24 @@ class Declarations:
         task is due in it. The other arguments are those of `task`. Results are not stored.
         """
         if not callable(validate_datetime):
-            raise ValueError(
-                f"validate_datetime must be callable, such as crontab(), not {validate_datetime!r}"
-            )  # noqa: TRY004
+            raise TypeError(f"validate_datetime must be a function or crontab(), not {validate_datetime!r}")
 
         def validate(_task: PeriodicTask, timestamp: datetime) -> bool:
             return validate_datetime(timestamp)
 
         attributes = {"validate_datetime": validate, **kwargs}
         return self._declare(
-            PeriodicTask, retries, retry_delay, retry_backoff, priority, context, name, expires, timeout, attributes
-        )  # fmt: skip
+            PeriodicTask,
+            retries,
+            retry_delay,
+            retry_backoff,
+            priority,
+            context,
+            name,
+            expires,
+            timeout,
+            attributes,
+        )
 
     def _declare(
         self,
@@ -120,15 +127,14 @@ class Declarations:
 
         def decorator(func: Callable[P, R]) -> TaskWrapper[P, R]:
             _check_function(func)
-            return self.get_task_wrapper_class()(
-                self,
+            wrapper = self.get_task_wrapper_class()(
+                cast("TaskHost", self),
                 func.func if isinstance(func, TaskWrapper) else func,
                 context=context,
                 name=name,
-                task_base=attributes.pop("task_base", base),
-                **defaults,
-                **attributes,
+                **{"task_base": base, **defaults, **attributes},
             )
+            return cast("TaskWrapper[P, R]", wrapper)
 
         return decorator
 

@@ -75,15 +75,15 @@ class StorageError(HueyException):
     """The storage could not do what was asked; the message names the file and what to do."""
 
 
-class StorageBusy(StorageError):
+class StorageBusy(StorageError):  # noqa: N818 -- an error by its base
     """The file stayed locked for longer than the storage's `timeout`."""
 
 
-class StorageFull(StorageError):
+class StorageFull(StorageError):  # noqa: N818 -- the same
     """There is no room left; nothing of the call was stored."""
 
 
-class ForeignFile(StorageError, ConfigurationError):
+class ForeignFile(StorageError, ConfigurationError):  # noqa: N818 -- the same
     """The file is not a liteq database, or one of a newer liteq; it was left untouched."""
 
 

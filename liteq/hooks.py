@@ -25,13 +25,13 @@ class HookList:
 
     def register(self, name: str | None, hook: Hook) -> None:
         """Add a hook; one of the same name is replaced."""
-        self._hooks[name or getattr(hook, "__name__", repr(hook))] = hook
+        key = name or str(getattr(hook, "__name__", repr(hook)))
+        self._hooks[key] = hook
 
     def unregister(self, name: str | Hook | None) -> bool:
         """Remove a hook by its name or by itself; whether there was one."""
-        if callable(name):
-            name = getattr(name, "__name__", repr(name))
-        return name is not None and self._hooks.pop(name, None) is not None
+        key = name if isinstance(name, str) or name is None else getattr(name, "__name__", repr(name))
+        return key is not None and self._hooks.pop(key, None) is not None
 
     def run(self, *args: Any) -> None:
         """Call all; one that raises is logged and the others run, but CancelExecution ends the round.

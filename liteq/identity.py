@@ -22,7 +22,7 @@ class Identity(NamedTuple):
 def _host() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         # psutil only where it is needed: it costs a fifth of the time that `import liteq` may take.
         import psutil

@@ -44,7 +44,7 @@ class ClaimKey(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A message that is claimed: one attempt at it belongs to `owner` until it is settled or its lease ends."""
+    """A message that is claimed: one attempt belongs to `owner` until it is settled or its lease ends."""
 
     seq: int
     """The message's place in storage; never used again."""

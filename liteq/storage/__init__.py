@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from liteq.storage.base import Capabilities, DeadTask, Storage, Wakeup, WakeSource
+from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, Wakeup
 
 __all__ = ["Capabilities", "DeadTask", "Storage", "WakeSource", "Wakeup"]

@@ -115,7 +115,8 @@ class Storage(ABC):
         """End claims with their outcomes; for each, whether the claim still held.
 
         If it held, the effects of the outcome (results, new messages, and with DONE the end of the message's
-        own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not, nothing of that outcome is stored.
+        own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not,
+        nothing of that outcome is stored. The status "crashed" adds one to the crashes of the message.
         """
 
     @abstractmethod
@@ -243,7 +244,7 @@ class Storage(ABC):
 
     # Housekeeping
 
-    def maintain(self) -> None:
+    def maintain(self) -> None:  # noqa: B027 -- most backends need none
         """Do what storage needs now and then; consumers call it after each batch, so it is cheap."""
 
     # Inspection

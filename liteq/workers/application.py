@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any
 
 from liteq.api import Huey
@@ -30,8 +29,8 @@ def load(path: str) -> Huey:
         raise ConfigurationError(
             f"{path!r} is not the path of a queue: name it as module.attribute, like app.huey"
         )
-    if os.getcwd() not in sys.path:  # noqa: PTH109 -- sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     module = _import(module_name)
     found: Any = getattr(module, attribute, None)
     if found is None:
@@ -51,18 +50,12 @@ def load(path: str) -> Huey:
 
 def _import(name: str) -> Any:
     try:
-        if importlib.util.find_spec(name) is None:
-            raise ConfigurationError(f"no module {name!r} in {os.getcwd()} or on the Python path")  # noqa: PTH109
         return importlib.import_module(name)
-    except ConfigurationError as error:
-        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-            raise
-        raise BrokenApplication(_traceback_of(error)) from error
     except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigurationError(
-                f"no module {error.name!r} in {os.getcwd()} or on the Python path"
-            ) from error  # noqa: PTH109
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            where = f"in {Path.cwd()} or on the Python path"
+            raise ConfigurationError(f"no module {missing!r} {where}") from error
         raise BrokenApplication(_traceback_of(error)) from error
     except (Exception, SystemExit) as error:
         raise BrokenApplication(_traceback_of(error)) from error

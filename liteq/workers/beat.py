@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from liteq import clock
 from liteq.api import Huey
@@ -58,9 +59,9 @@ class Beat:
         if self._next is not None:
             self._next = now // clock.MINUTE + 1
 
-    def _is_due(self, task: PeriodicTask, moment: object) -> bool:
+    def _is_due(self, task: PeriodicTask, moment: datetime) -> bool:
         try:
-            return bool(task.validate_datetime(moment))  # type: ignore[arg-type] -- whatever it takes
+            return bool(task.validate_datetime(moment))
         except Exception:
             logger.exception("validate_datetime of %s raised; it does not run in this slot", _name(task))
             return False

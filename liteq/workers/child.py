@@ -37,7 +37,7 @@ class Action(Enum):
 _TRANSITIONS = {
     State.NEW: {State.STARTING, State.GONE},
     State.STARTING: {State.READY, State.STOPPING, State.BACKOFF, State.FAILED},
-    State.READY: {State.STOPPING, State.NEW, State.BACKOFF, State.GONE},
+    State.READY: {State.STOPPING, State.NEW, State.BACKOFF, State.FAILED, State.GONE},
     State.STOPPING: {State.GONE, State.NEW},
     State.BACKOFF: {State.STARTING, State.GONE},
     State.FAILED: set[State](),
@@ -52,6 +52,8 @@ class Policy:
     restart: bool = True
     start_budget: int = 5
     """Starts in a row that may fail before the child is given up."""
+    lives: int | None = None
+    """Quick deaths in a row, beyond those that are borne, before the child is given up; None: never."""
     start_timeout: float = 60
     kill_after: float = 5
     """From the request to terminate until the kill."""
@@ -130,10 +132,13 @@ class Child:
             self._move(State.GONE, now)
             return
         self._quick_deaths = self._quick_deaths + 1 if now - self._since < _QUICK else 0
-        if self._quick_deaths > _QUICK_DEATHS:
-            self._back_off(now, self._quick_deaths - _QUICK_DEATHS)
-        else:
+        beyond = self._quick_deaths - _QUICK_DEATHS
+        if beyond <= 0:
             self._move(State.NEW, now)
+        elif self.policy.lives is not None and beyond > self.policy.lives:
+            self._move(State.FAILED, now)
+        else:
+            self._back_off(now, beyond)
 
     def _back_off(self, now: float, times: int) -> None:
         self._move(State.BACKOFF, now, now + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (times - 1)))

@@ -20,18 +20,18 @@ from liteq.identity import Identity, identify
 from liteq.messages import BACK, Claim, ClaimKey, Disposition, Outcome, Settlement
 from liteq.workers import wire
 from liteq.workers.beat import Beat
+from liteq.workers.chores import Chores
 from liteq.workers.deputy import Deputy
+from liteq.workers.inheritance import Inheritance
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.pool import Attempt, Pool, Worker
+from liteq.workers.pool import Pool, Worker
 from liteq.workers.process import ignore
-from liteq.workers.recovery import dead_outcome, recover, returned
+from liteq.workers.recovery import dead_outcome, returned
 from liteq.workers.shared import Board, Journal
 from liteq.workers.watch import Watch
 
 logger = logging.getLogger("huey.consumer")
 
-_NEIGHBOURS_EVERY = 1 * clock.SECOND
-_PATIENCE = 1 * clock.SECOND
 _RETRY_STORAGE_AFTER = clock.SECOND // 4
 
 
@@ -79,16 +79,14 @@ class Dispatcher:
         self._deputy = Deputy(options)
         self._selector = selectors.DefaultSelector()
         self._owner = 0
+        self._chores = Chores(huey, 0, 0)
         self._lease = int(options.lease * clock.SECOND)
         self._settlements: list[Settlement] = []
         self._buried: list[int] = []
-        self._inherited: dict[Attempt, Claim] = {}
-        self._inherited_until: int | None = None
+        self._inheritance = Inheritance([])
         self._look = True
         self._due: int | None = None
         self._retry_at: int | None = None
-        self._next_visit = 0
-        self._next_extension = 0
         self._draining = False
         self._leaving = False
 
@@ -104,7 +102,8 @@ class Dispatcher:
             owner = self._storage.register(supervisor)
         self._owner = owner
         self._storage.attend(owner, identify())
-        self._inherited = {(c.seq, c.attempt): c for c in self._storage.held(owner)}
+        self._chores = Chores(self._huey, owner, self._lease)
+        self._inheritance = Inheritance(self._storage.held(owner))
         for packet in self._journal:
             self._take_report(wire.unpack_report(packet), None)
         self._beat.start(clock.now())
@@ -127,7 +126,7 @@ class Dispatcher:
     def _is_finished(self) -> bool:
         if self._settlements:
             return False
-        return self._leaving or (self._draining and self._pool.is_empty and not self._inherited)
+        return self._leaving or (self._draining and self._pool.is_empty and not self._inheritance.is_open)
 
     # What has arrived
 
@@ -142,7 +141,7 @@ class Dispatcher:
             moment - now for moment in (self._due, self._beat.next_due()) if moment is not None
         ] if not self._draining else []  # fmt: skip
         deadlines = (
-            self._pool.next_stuck(), self._deputy.deadline, self._inherited_until
+            self._pool.next_stuck(), self._deputy.deadline, self._inheritance.deadline
         )  # fmt: skip
         waits.extend(moment - monotonic for moment in deadlines if moment is not None)
         return max(0.0, min([self._watch.timeout(), *(wait / clock.SECOND for wait in waits)]))
@@ -168,7 +167,7 @@ class Dispatcher:
 
     def _take_report(self, report: wire.Report, worker: Worker | None) -> None:
         claim = worker.reported(report, clock.monotonic()) if worker is not None else None
-        claim = claim or self._inherited.pop((report.seq, report.attempt), None)
+        claim = claim or self._inheritance.take((report.seq, report.attempt))
         if report.outcome is None:
             return  # the worker has settled it
         outcome = report.outcome
@@ -196,7 +195,7 @@ class Dispatcher:
         if isinstance(message, wire.Attach):
             self._attach(message, *ends)
         elif isinstance(message, wire.Attached):
-            self._inherited_until = clock.monotonic() + _PATIENCE if self._inherited else None
+            self._inheritance.workers_known(clock.monotonic())
         elif isinstance(message, wire.Gone):
             worker = self._pool.get(message.token)
             if worker is not None:
@@ -214,10 +213,10 @@ class Dispatcher:
     # Workers
 
     def _attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
-        worker = Worker(message.token, message.index, message.pid, line, far_end)
-        if self._inherited:
+        worker = Worker(message.token, message.place, message.pid, line, far_end)
+        if self._inheritance.is_open:
             self._give_back(worker)
-            running = self._inherited.pop(self._board.read(message.index), None)
+            running = self._inheritance.take(self._board.read(message.place))
             if running is not None:
                 worker.in_hand[running.seq, running.attempt] = running
         self._pool.add(worker)
@@ -229,7 +228,7 @@ class Dispatcher:
     def _give_back(self, worker: Worker) -> None:
         """Give back what a worker has not started."""
         for attempt in worker.take_back():
-            claim = worker.in_hand.pop(attempt, None) or self._inherited.pop(attempt, None)
+            claim = worker.in_hand.pop(attempt, None) or self._inheritance.take(attempt)
             if claim is not None:
                 self._settlements.append(Settlement(claim.key, BACK))
 
@@ -256,14 +255,13 @@ class Dispatcher:
         if claim.at_most_once or crashes >= self._options.max_crashes:
             reason = f"its worker {how} (attempt {claim.attempt}, crash {crashes})"
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, reason)
-            return dead_outcome(self._huey, claim, reason)
+            return dead_outcome(self._huey, claim, reason)._replace(status="crashed")
         logger.warning("Task %s (%s): its worker %s; it runs again", claim.id, claim.name, how)
         return Outcome(Disposition.CRASHED, "crashed", reason=how)
 
     def _drain(self) -> None:
         self._draining = True
-        if self._inherited and self._inherited_until is None:
-            self._inherited_until = clock.monotonic() + _PATIENCE
+        self._inheritance.workers_known(clock.monotonic())
         for worker in self._pool:
             self._retire(worker)
 
@@ -276,7 +274,7 @@ class Dispatcher:
             return
         self._retry_at = None
         try:
-            self._prepare(now, monotonic)
+            self._prepare(monotonic)
             room = self._pool.room()
             if self._settlements or self._is_to_look(now, room):
                 self._commit(now, monotonic, room)
@@ -289,26 +287,19 @@ class Dispatcher:
         while self._buried and not self._settlements:
             self._control.send(wire.Buried(self._buried.pop()))
 
-    def _prepare(self, now: int, monotonic: int) -> None:
+    def _prepare(self, monotonic: int) -> None:
         """Take back what should not wait any longer where it is, and do what is done now and then."""
         for worker in self._pool:
             if worker.is_stuck(monotonic):
                 self._give_back(worker)
                 self._look = True
         self._overtake()
-        if self._inherited_until is not None and monotonic >= self._inherited_until:
-            self._inherited_until = None
-            why = "its dispatcher died before it was known to run"
-            self._settlements.extend(returned(self._huey, c, why) for c in self._inherited.values())
-            self._inherited.clear()
-        if monotonic >= self._next_extension:
-            self._next_extension = monotonic + self._lease // 4
-            if any(worker.in_hand for worker in self._pool):
-                self._storage.extend(self._owner, monotonic + self._lease)
-        if not self._draining and monotonic >= self._next_visit:
-            self._next_visit = monotonic + _NEIGHBOURS_EVERY
-            if recover(self._huey, self._owner):
-                self._look = True
+        why = "its dispatcher died before it was known to run"
+        unaccounted = self._inheritance.unaccounted(monotonic)
+        self._settlements.extend(returned(self._huey, claim, why) for claim in unaccounted)
+        self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
+        if not self._draining and self._chores.visit_neighbours(monotonic):
+            self._look = True
 
     def _overtake(self) -> None:
         """Let a task of higher priority pass those that wait inside workers."""
@@ -343,7 +334,7 @@ class Dispatcher:
         self._settlements = []
         self._journal.clear()
         self._beat.fired(now)
-        # With no room, what these outcomes made ready waits for a look; with room left over, nothing is ready.
+        # With no room, what these outcomes made ready waits for a look; with room left, nothing is.
         self._look = room <= len(claims) if room else self._look or bool(settlements)
         for settlement, holds in zip(settlements, held, strict=True):
             if not holds:

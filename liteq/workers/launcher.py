@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity, identify
 from liteq.workers.application import BrokenApplication, load
-from liteq.workers.child import Child, Policy, State
 from liteq.workers.dispatcher import dispatcher_main
 from liteq.workers.options import ConsumerOptions
+from liteq.workers.place import Place, Template
 from liteq.workers.process import fork
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec, template_main
@@ -24,43 +22,6 @@ from liteq.workers.wire import Control, packet_pair
 from liteq.workers.worker import worker_main
 
 logger = logging.getLogger("huey.consumer")
-
-
-class Place:
-    """One place in the pool: the dispatcher's, or a worker's; and the process that fills it at present."""
-
-    def __init__(self, kind: str, index: int, policy: Policy) -> None:
-        self.kind = kind
-        self.index = index
-        self.child = Child(policy)
-        self.token = 0
-        self.pid: int | None = None
-        self.control: Control | None = None
-        self.ends: tuple[socket.socket, socket.socket] | None = None
-        """Of a worker: the dispatcher's end of its line, and its own."""
-
-    def __str__(self) -> str:
-        return "dispatcher" if self.kind == "dispatcher" else f"worker {self.index + 1}"
-
-    @property
-    def is_attached(self) -> bool:
-        """Whether it is a worker that the dispatcher has to know."""
-        return self.kind == "worker" and self.child.state in {State.READY, State.STOPPING}
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process; its pid is ours until it has been waited for."""
-        if self.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-
-class Template:
-    """A running template and the line to it."""
-
-    def __init__(self, pid: int, control: Control) -> None:
-        self.pid = pid
-        self.control = control
-        self.is_loaded = False
 
 
 class Launcher:
@@ -97,8 +58,8 @@ class Launcher:
         ours.setblocking(False)
         return Template(pid, Control(ours))
 
-    def start(self, place: Place, owner: int | None, inherited: Callable[[], None]) -> None:
-        """Start the process of a place. Its pid may be told only later, by the template."""
+    def start(self, place: Place, owner: int | None, inherited: Callable[[], None]) -> Control:
+        """Start the process of a place; the line to it. Its pid may be told only later, by the template."""
         place.token = next(self._tokens)
         place.pid = None
         spec = ChildSpec(place.kind, place.token, place.index, owner)
@@ -117,6 +78,7 @@ class Launcher:
             self.template.control.send(spec, *passed)
         theirs.close()
         place.control = Control(ours)
+        return place.control
 
     def _import_and_run(self, spec: ChildSpec, descriptors: list[int], inherited: Callable[[], None]) -> int:
         inherited()

@@ -25,7 +25,7 @@ class ConsumerOptions:
     shutdown_timeout: float | None = None
     """How long a stop waits for running tasks before it interrupts them; None waits for ever."""
     graceful_signal: str | None = None
-    """"INT" or "TERM": only that one drains, the other interrupts. None: both drain, a second one interrupts."""
+    """"INT" or "TERM": only that one drains, the other interrupts. None: both drain, a second interrupts."""
     restart_workers: bool = True
     health_check_interval: float = 10
     """Accepted: a dead worker is noticed at once, without looking at intervals."""

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
@@ -19,7 +20,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 def become_subreaper() -> None:
-    """Become the parent of descendants whose parent dies (prctl(2)); children forked by a child are ours then."""
+    """Become the parent of descendants whose own parent dies (prctl(2))."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         number = ctypes.get_errno()
@@ -50,12 +51,12 @@ def fork(main: Callable[[], int]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
-        if pid:
-            return pid
-        _run_and_exit(main)
+        if not pid:
+            _run_and_exit(main)
+        return pid
 
 
-def _run_and_exit(main: Callable[[], int]) -> None:
+def _run_and_exit(main: Callable[[], int]) -> NoReturn:
     code = 1
     try:
         # The parent's wake-up pipe would report the child's signals to the parent.

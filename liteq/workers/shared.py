@@ -33,15 +33,17 @@ class Journal:
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _JOURNAL_SIZE)
 
-    def append(self, packet: bytes) -> bool:
-        """Add a packet; False if there is no room for another before the next `clear`."""
+    def append(self, packet: bytes) -> None:
+        """Add a packet, if there is room: what the workers can have in hand at once fits many times."""
+        used: int
         (used,) = _LENGTH.unpack_from(self._memory)
         start = _LENGTH.size + used
         end = start + _LENGTH.size + len(packet)
+        if end > _JOURNAL_SIZE:
+            return
         _LENGTH.pack_into(self._memory, start, len(packet))
         self._memory[start + _LENGTH.size : end] = packet
         _LENGTH.pack_into(self._memory, 0, end - _LENGTH.size)  # last: a torn entry is not there
-        return end + 2 * 65_536 < _JOURNAL_SIZE
 
     def clear(self) -> None:
         """Forget all: they are committed."""

@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import selectors
 import signal
 import time
-from collections import deque
-from typing import Any
 
 import liteq
 from liteq.workers import wire
 from liteq.workers.child import Action, Policy, State
-from liteq.workers.launcher import Launcher, Place, Template
+from liteq.workers.launcher import Launcher
+from liteq.workers.liaison import Liaison
+from liteq.workers.lines import Lines
 from liteq.workers.options import ConsumerOptions
+from liteq.workers.place import Departed, Place, Template
 from liteq.workers.process import become_subreaper, describe_exit, ignore
+from liteq.workers.roll import Roll
 from liteq.workers.template import Forked, Loaded, LoadFailed
 
 logger = logging.getLogger("huey.consumer")
@@ -38,7 +39,6 @@ EXIT_INTERRUPTED = 5
 """Running tasks were interrupted to stop in time."""
 
 _DISPATCHER_GRACE = 10.0
-_ROLL_PATIENCE = 1.0
 
 
 class Supervisor:
@@ -53,24 +53,19 @@ class Supervisor:
         self._options = options
         self._launcher = Launcher(path, options)
         self._next_template: Template | None = None
-        self._dispatcher = Place("dispatcher", 0, Policy(kill_after=options.kill_after))
+        self._dispatcher = Place("dispatcher", 0, Policy(kill_after=options.kill_after, lives=3))
         policy = Policy(restart=options.restart_workers, kill_after=options.kill_after)
         self._workers = [Place("worker", index, policy) for index in range(options.workers)]
-        self._departed: dict[int, Departed] = {}
-        self._exits: dict[int, str] = {}
-        self._owner: int | None = None
+        self._places = [self._dispatcher, *self._workers]
+        self._liaison = Liaison(self._dispatcher, self._workers)
+        self._roll = Roll()
+        self._unclaimed_exits: dict[int, str] = {}
         self._stopping = False
         self._exit_code = EXIT_CLEAN
-        self._rolling: deque[Place] = deque()
-        self._roll_deadline = 0.0
         self._announced = False
         self._started = time.monotonic()
-        self._selector = selectors.DefaultSelector()
+        self._lines = Lines()
         self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    @property
-    def _places(self) -> list[Place]:
-        return [self._dispatcher, *self._workers]
 
     def run(self) -> int:
         """Run until stopped; the exit code."""
@@ -78,13 +73,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, ignore)
         signal.set_wakeup_fd(self._signal_writer, warn_on_full_buffer=False)
-        self._selector.register(self._signals, selectors.EVENT_READ, self._read_signals)
+        self._lines.add(self._signals, self._read_signals)
         self._launcher.template = self._start_template()
         while not self._is_over():
-            for key, _ in self._selector.select(self._timeout()):
-                key.data()
-            self._act()
-        self._end_templates()
+            self._lines.wait(self._timeout())
+            self._reap()
+            self._act(time.monotonic())
+        for template in (self._launcher.template, self._next_template):
+            self._end_template(template)
         logger.info("Stopped")
         return self._exit_code
 
@@ -93,8 +89,7 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         deadlines = [place.child.next_deadline() for place in self._places]
-        if self._rolling:
-            deadlines.append(self._roll_deadline)
+        deadlines.append(self._roll.next_deadline())
         waits = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         return max(0.0, min(waits)) if waits else None
 
@@ -109,10 +104,9 @@ class Supervisor:
 
     def _stop_signal(self, number: signal.Signals) -> None:
         graceful = self._options.graceful_signal
-        drains = graceful is None or number.name == f"SIG{graceful}"
-        again = self._stopping
+        drains = number.name == f"SIG{graceful}" if graceful else not self._stopping
         self._stop(f"{number.name} received")
-        if not drains or (again and graceful is None):
+        if not drains:
             logger.warning("%s: interrupting the running tasks", number.name)
             for place in self._workers:
                 place.child.limit(time.monotonic(), 0)
@@ -121,31 +115,32 @@ class Supervisor:
         if self._stopping:
             return
         self._stopping = True
-        self._rolling.clear()
+        self._roll.cancel()
         logger.info("%s: stopping after the running tasks", why)
         now = time.monotonic()
         starting = [place for place in self._workers if place.child.state is State.STARTING]
         for place in self._workers:
             place.child.stop(now, self._options.shutdown_timeout)
         for place in starting:
-            self._attach(place)  # so that it hears of the end as soon as it listens
+            self._liaison.attach(place)  # so that it hears of the end as soon as it listens
         self._dispatcher.child.stop(now, None)
-        self._tell_dispatcher(wire.Drain())
+        self._liaison.tell(wire.Drain())
 
     def _fail(self, code: int, text: str) -> None:
-        logger.error("%s", text)
-        self._exit_code = code
+        if not self._stopping or self._exit_code == EXIT_CLEAN:
+            logger.error("%s", text)
+            self._exit_code = code
         self._stop("Nothing can be done")
 
     # The application
 
     def _start_template(self) -> Template:
         template = self._launcher.start_template(self._close_inherited)
-        self._selector.register(template.control, selectors.EVENT_READ, lambda: self._read_template(template))
+        self._lines.add(template.control, lambda: self._read_template(template))
         return template
 
     def _read_template(self, template: Template) -> None:
-        for message in self._messages(template.control):
+        for message in self._lines.messages(template.control):
             if isinstance(message, Loaded):
                 self._loaded(template, message)
             elif isinstance(message, LoadFailed):
@@ -159,7 +154,7 @@ class Supervisor:
             logger.info("The application is loaded anew; replacing the workers one by one")
             self._end_template(self._launcher.template)
             self._launcher.template, self._next_template = template, None
-            self._rolling.extend(self._places)
+            self._roll.begin(self._places)
         else:
             self._introduce(found)
         if found.unsafe is not None:
@@ -168,15 +163,14 @@ class Supervisor:
             self._end_template(template)
 
     def _introduce(self, found: Loaded) -> None:
+        workers = f"{self._options.workers} {self._options.worker_type} workers"
         logger.info(
-            "liteq %s, pid %d: queue %r in %s, %d %s worker%s, %d tasks known",
+            "liteq %s, pid %d: queue %r in %s, %s, %d tasks known",
             liteq.__version__,
             os.getpid(),
             found.queue,
             found.storage,
-            self._options.workers,
-            self._options.worker_type,
-            "s" if self._options.workers > 1 else "",
+            workers.removesuffix("s") if self._options.workers == 1 else workers,
             len(found.tasks),
         )
         logger.debug("Tasks: %s", ", ".join(found.tasks))
@@ -193,7 +187,7 @@ class Supervisor:
             return
         logger.info("SIGHUP received: loading the application anew")
         if self._launcher.by_itself:
-            self._rolling.extend(self._places)
+            self._roll.begin(self._places)
         else:
             self._next_template = self._start_template()
 
@@ -204,76 +198,65 @@ class Supervisor:
             self._next_template = None
         elif template is self._launcher.template and not self._launcher.by_itself:
             for place in self._places:
-                if place.child.state is State.STARTING and place.pid is None:
+                if place.is_unborn:
                     self._exited(place, "was never forked")
             if not self._stopping:
                 logger.warning("The template died; loading the application again")
                 self._launcher.template = self._start_template()
 
     def _end_template(self, template: Template | None) -> None:
-        if template is not None and template.control.fileno() >= 0:
-            self._forget(template.control)
-
-    def _end_templates(self) -> None:
-        for template in (self._launcher.template, self._next_template):
-            self._end_template(template)
+        if template is not None:
+            self._lines.forget(template.control)
 
     # Children
 
-    def _act(self) -> None:
+    def _act(self, now: float) -> None:
         """Do what is due for each child."""
-        self._reap()
-        now = time.monotonic()
-        self._roll(now)
+        replaced = self._roll.step(now, self._dispatcher)
+        if replaced is not None:
+            leaves = replaced is self._dispatcher
+            self._liaison.tell(wire.Leave() if leaves else wire.Retire(replaced.token))
         for place in self._places:
-            action = place.child.due(now)
-            if action is Action.START and self._launcher.is_able:
-                place.child.started(now)
-                self._launcher.start(place, self._owner, self._close_inherited)
-                self._register(place)
-            elif action is Action.TERMINATE:
-                self._exit_code = self._exit_code or EXIT_INTERRUPTED
-                place.signal(signal.SIGTERM)
-            elif action is Action.KILL:
-                logger.warning("The %s (pid %s) does not end: killing it", place, place.pid)
-                place.signal(signal.SIGKILL)
-        if self._stopping and all(place.child.is_over for place in self._workers):
+            self._act_on(place, place.child.due(now), now)
+        if all(place.child.is_over for place in self._workers):
+            if not self._stopping:
+                self._fail(EXIT_CRASH_LOOP, "No worker is left")
             self._dispatcher.child.limit(now, _DISPATCHER_GRACE)
-        elif not self._stopping and all(place.child.is_over for place in self._workers):
-            self._fail(EXIT_CRASH_LOOP, "No worker is left")
 
-    def _register(self, place: Place) -> None:
-        if place.control is not None:
-            self._selector.register(place.control, selectors.EVENT_READ, lambda: self._read_child(place))
+    def _act_on(self, place: Place, action: Action, now: float) -> None:
+        if action is Action.START and self._launcher.is_able:
+            place.child.started(now)
+            control = self._launcher.start(place, self._liaison.owner, self._close_inherited)
+            self._lines.add(control, lambda: self._read_child(place))
+        elif action is Action.TERMINATE:
+            self._exit_code = self._exit_code or EXIT_INTERRUPTED
+            place.signal(signal.SIGTERM)
+        elif action is Action.KILL:
+            logger.warning("The %s (pid %s) does not end: killing it", place, place.pid)
+            self._exit_code = self._exit_code or EXIT_INTERRUPTED
+            place.signal(signal.SIGKILL)
 
     def _forked(self, message: Forked) -> None:
         for place in self._places:
-            if place.token == message.token:
+            if place.token == message.token and place.is_unborn:
                 place.pid = message.pid
-                if message.pid in self._exits:
-                    self._exited(place, self._exits.pop(message.pid))
-                elif place.child.state is State.STOPPING:
-                    self._attach(place)
+                if message.pid in self._unclaimed_exits:
+                    self._exited(place, self._unclaimed_exits.pop(message.pid))
 
     def _read_child(self, place: Place) -> None:
         if place.control is None:
             return
-        for message in self._messages(place.control):
+        for message in self._lines.messages(place.control):
             if isinstance(message, wire.Ready):
-                self._dispatcher_ready(message)
+                self._liaison.ready(message, draining=self._stopping)
             elif isinstance(message, wire.Buried):
-                departed = self._departed.pop(message.token, None)
-                if departed is not None:
-                    departed.close()
+                self._liaison.buried(message.token)
             elif isinstance(message, wire.Failed):
                 self._fail(EXIT_STORAGE, message.text)
             elif isinstance(message, wire.WorkerReady):
                 place.pid = message.pid  # the template's word of it may come later than the worker's own
                 place.child.ready(time.monotonic())
-                self._attach(place)
-        self._announce()
-
-    def _announce(self) -> None:
+                self._liaison.attach(place)
         if not self._announced and all(place.child.state is State.READY for place in self._places):
             self._announced = True
             logger.info("Ready in %.2f s", time.monotonic() - self._started)
@@ -288,137 +271,45 @@ class Supervisor:
             if not pid:
                 return
             how = f"{describe_exit(os.waitstatus_to_exitcode(status))}, {_peak(usage)}"
-            templates = [t for t in (self._launcher.template, self._next_template) if t and t.pid == pid]
-            places = [place for place in self._places if place.pid == pid]
-            if templates:
-                self._template_exited(templates[0])
-            elif places:
-                self._exited(places[0], how)
-            elif any(place.child.state is State.STARTING and place.pid is None for place in self._places):
-                self._exits[pid] = how  # the template tells whose it was
+            for template in (self._launcher.template, self._next_template):
+                if template is not None and template.pid == pid:
+                    self._template_exited(template)
+            place = next((place for place in self._places if place.pid == pid), None)
+            if place is not None:
+                self._exited(place, how)
+            elif any(place.is_unborn for place in self._places):
+                self._unclaimed_exits[pid] = how  # the template will tell whose it was
 
     def _exited(self, place: Place, how: str) -> None:
         self._read_child(place)  # its last words
-        state = place.child.state
+        before = place.child.state
         place.child.exited(time.monotonic())
-        requested = state is State.STOPPING
+        requested = before is State.STOPPING
         log = logger.debug if requested else logger.warning
         log("The %s (pid %s) %s", place, place.pid, how)
         if place.control is not None:
-            self._forget(place.control)
-            place.control = None
-        if place.kind == "worker" and place.ends is not None:
-            departed = Departed(place, wire.Gone(place.token, how, requested))
-            place.ends = None
-            if state is State.STARTING:
+            self._lines.forget(place.control)
+        if place.ends is not None:
+            departed = Departed(place, how, requested=requested)
+            if before is State.STARTING:
                 departed.close()
             else:
-                self._departed[place.token] = departed
-                self._tell_dispatcher(departed.gone)
-        place.pid = None
+                self._liaison.departed(departed)
+        place.pid = place.control = place.ends = None
         if place.child.state is State.FAILED:
-            self._fail(EXIT_CRASH_LOOP, f"The {place} could not be started: it {how}")
-
-    # The dispatcher
-
-    def _dispatcher_ready(self, message: wire.Ready) -> None:
-        self._owner = message.owner
-        self._dispatcher.child.ready(time.monotonic())
-        for place in self._workers:
-            if place.is_attached:
-                self._attach(place)
-                if place.child.state is State.STOPPING:
-                    self._tell_dispatcher(wire.Retire(place.token))
-        for departed in self._departed.values():
-            self._tell_dispatcher(departed.attach, *departed.ends)
-            self._tell_dispatcher(departed.gone)
-        self._tell_dispatcher(wire.Attached())
-        if self._stopping:
-            self._tell_dispatcher(wire.Drain())
-
-    def _attach(self, place: Place) -> None:
-        if place.ends is not None and place.pid is not None:
-            message = wire.Attach(place.token, place.index, place.pid)
-            self._tell_dispatcher(message, *(end.fileno() for end in place.ends))
-
-    def _tell_dispatcher(self, message: Any, *descriptors: int) -> None:
-        """Tell it, if it listens; what it misses while there is none, it hears when the next one is ready."""
-        place = self._dispatcher
-        if place.control is not None and place.child.state in {State.READY, State.STOPPING}:
-            place.control.send(message, *descriptors)
-
-    # A rolling restart
-
-    def _roll(self, now: float) -> None:
-        """Replace the next child, once the one before it is back or takes too long."""
-        if not self._rolling or self._dispatcher.child.state is not State.READY:
-            return
-        waiting = any(place.child.state is not State.READY for place in self._workers)
-        if waiting and now < self._roll_deadline:
-            return
-        self._roll_deadline = now + _ROLL_PATIENCE
-        place = self._rolling.popleft()
-        if place.child.state is State.STARTING:
-            self._rolling.append(place)  # it may have been forked from the old code
-            return
-        place.child.replace(now)
-        self._tell_dispatcher(wire.Leave() if place is self._dispatcher else wire.Retire(place.token))
-
-    # Lines
-
-    def _messages(self, control: wire.Control) -> list[Any]:
-        """All that has been said on a line."""
-        messages = []
-        while control.fileno() >= 0:
-            try:
-                received = control.receive()
-            except BlockingIOError:
-                break
-            if received is None:
-                self._forget(control)
-                break
-            messages.append(received[0])
-        return messages
-
-    def _forget(self, control: wire.Control) -> None:
-        if control.fileno() >= 0:
-            self._selector.unregister(control)
-            control.close()
+            self._fail(EXIT_CRASH_LOOP, f"The {place} can't be kept running: it {how}")
 
     def _close_inherited(self) -> None:
         """In a child: close what only the supervisor may hold, or its death would not be seen."""
-        self._selector.close()
+        self._lines.close()
         os.close(self._signals)
         os.close(self._signal_writer)
         for template in (self._launcher.template, self._next_template):
-            if template is not None and template.control.fileno() >= 0:
+            if template is not None:
                 template.control.close()
         for place in self._places:
-            if place.control is not None:
-                place.control.close()
-            for end in place.ends or ():
-                end.close()
-        for departed in self._departed.values():
-            departed.close()
-
-
-class Departed:
-    """A worker that has ended, until the dispatcher has settled what it left."""
-
-    def __init__(self, place: Place, gone: wire.Gone) -> None:
-        self.gone = gone
-        self.attach = wire.Attach(place.token, place.index, place.pid or 0)
-        self._sockets = place.ends or ()
-
-    @property
-    def ends(self) -> tuple[int, ...]:
-        """The descriptors of its line."""
-        return tuple(end.fileno() for end in self._sockets)
-
-    def close(self) -> None:
-        """Close its line."""
-        for end in self._sockets:
-            end.close()
+            place.close()
+        self._liaison.close()
 
 
 def _peak(usage: resource.struct_rusage) -> str:

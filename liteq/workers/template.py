@@ -27,8 +27,8 @@ class ChildSpec(NamedTuple):
     """"dispatcher" or "worker"."""
     token: int
     """A number that no other child of this supervisor had or will have."""
-    index: int
-    """The worker's place in the pool."""
+    place: int
+    """The worker's index in the pool."""
     owner: int | None
     """The consumer's id in storage, once a dispatcher has registered it."""
 

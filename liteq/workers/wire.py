@@ -99,7 +99,7 @@ def unpack_report(packet: bytes) -> Report:
 def receive_all(end: socket.socket) -> tuple[list[bytes], bool]:
     """All packets that wait at an end; and whether the other side is gone.
 
-    It does not block, by a flag of the call: the descriptor's own flag is shared with whoever has a duplicate.
+    It does not block by a flag of the call, since the descriptor's own is shared with all duplicates.
     """
     packets = []
     try:
@@ -171,7 +171,8 @@ class Attach(NamedTuple):
     """A worker is ready; both ends of its line come along."""
 
     token: int
-    index: int
+    place: int
+    """The worker's index in the pool."""
     pid: int
 
 

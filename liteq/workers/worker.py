@@ -38,7 +38,7 @@ def worker_main(huey: Huey, spec: ChildSpec, control: Control, line: socket.sock
     signal.signal(signal.SIGTERM, worker.interrupt)
     huey.hooks.startup.run()
     control.send(WorkerReady(os.getpid()))
-    logger.debug("Worker %d is ready, pid %d", spec.index + 1, os.getpid())
+    logger.debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())
     worker.work()
     huey.hooks.shutdown.run()
     huey.storage.close()
@@ -50,7 +50,7 @@ class Worker:
 
     def __init__(self, huey: Huey, spec: ChildSpec, line: socket.socket, board: Board) -> None:
         self._huey = huey
-        self._index = spec.index
+        self._index = spec.place
         self._line = line
         self._board = board
         self._interruptible = False
@@ -91,15 +91,15 @@ class Worker:
         try:
             self._interruptible = True
             outcome = attempt(self._huey, assignment)
-            back = outcome.disposition is Disposition.BACK
-            return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
         except TaskInterrupted:
-            return INTERRUPTED_FOR_GOOD if assignment.at_most_once else BACK
+            outcome = BACK
         except Exception as error:
             logger.exception("The outcome of a task can't be stored")
             return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {error!r}")
         finally:
             self._interruptible = False
+        back = outcome.disposition is Disposition.BACK
+        return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
     def _report(self, assignment: Assignment, outcome: Outcome, duration: int) -> None:
         key = assignment.key

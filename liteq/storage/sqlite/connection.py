@@ -114,7 +114,7 @@ def _is_new(connection: apsw.Connection, path: str) -> bool:
     if mark == schema.APPLICATION_ID:
         if version > schema.VERSION:
             raise ForeignFile(
-                f"{path}: written by a newer liteq (schema {version}, this one knows up to {schema.VERSION}); "
+                f"{path}: written by a newer liteq (schema {version}; this one knows {schema.VERSION}); "
                 "it was left untouched: upgrade liteq or use another filename"
             )
         return False

@@ -42,6 +42,8 @@ class Database:
         self.path = settings.path
         self.work_bell = Bell(f"{settings.path}-bell")
         self.done_bell = Bell(f"{settings.path}-done")
+        self.opened = 0
+        """How many connections have been opened so far."""
         self._lock = threading.Lock()
         self._idle: list[apsw.Connection] = []
         self._in_use = 0
@@ -123,6 +125,7 @@ class Database:
 
     def _open(self) -> apsw.Connection:
         connection = open_connection(self.settings)
+        self.opened += 1
         if self._checkpoints:
             connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
         return connection
@@ -164,7 +167,11 @@ class _Write:
     def __enter__(self) -> Transaction:
         current: Transaction | None = getattr(self._local, "transaction", None)
         self._outermost = current is None
-        self._transaction = current if current is not None else self._begin()
+        if current is None:
+            self._transaction = self._begin()
+        else:
+            self._transaction = current
+            current.connection.execute("SAVEPOINT inner")
         return self._transaction
 
     def _begin(self) -> Transaction:
@@ -182,9 +189,10 @@ class _Write:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if not self._outermost:
-            return
         connection = self._transaction.connection
+        if not self._outermost:
+            self._end_inner(connection, failed=kind is not None)
+            return
         try:
             if kind is None:
                 connection.execute("COMMIT")
@@ -200,6 +208,13 @@ class _Write:
             self._ring()
         elif isinstance(error, apsw.Error):
             raise translate(error, self._database.path) from error
+
+    def _end_inner(self, connection: apsw.Connection, *, failed: bool) -> None:
+        if connection.get_autocommit():
+            return  # the whole transaction was rolled back, as on a full disk
+        if failed:
+            connection.execute("ROLLBACK TO inner")
+        connection.execute("RELEASE inner")
 
     def _ring(self) -> None:
         if self._transaction.new_work:

@@ -95,7 +95,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
     def version(self) -> int:
         """See the contract."""
         with self.database.read() as connection:
-            return int(connection.execute("PRAGMA data_version").get)
+            # The number means something on one connection only; they are numbered as they are opened.
+            return (self.database.opened << 32) + int(connection.execute("PRAGMA data_version").get)
 
     def maintain(self) -> None:
         """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""

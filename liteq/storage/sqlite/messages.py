@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
@@ -28,7 +29,15 @@ class MessageVerbs:
     def _insert(self, transaction: Transaction, messages: Sequence[Message], now: int) -> None:
         connection, queue = transaction.connection, self.name
         rows = [
-            (queue, m.id, m.name, m.priority, m.at_most_once, "\n".join(m.chain) or None, m.data)
+            (
+                queue,
+                m.id,
+                m.name,
+                m.priority,
+                m.at_most_once,
+                json.dumps(m.chain) if m.chain else None,
+                m.data,
+            )
             for m in messages
         ]
         seqs = [seq for (seq,) in connection.executemany(sql.INSERT_MESSAGE, rows)]
@@ -55,16 +64,16 @@ class MessageVerbs:
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
                 return []
+            revoked = self._revoked(transaction, rows, now)
             connection.executemany(sql.DELETE_READY, [(self.name, rank, seq) for rank, seq, *_ in rows])
             connection.executemany(
                 sql.INSERT_CLAIM,
-                [(row[1], self.name, owner, row[2] + 1, row[3], lease) for row in rows],
+                [(row[1], self.name, owner, row[2] + 1, row[3], row[1] in revoked, lease) for row in rows],
             )
-            revoked = self._revoked(transaction, rows, now)
         return [
             Claim(
                 seq, attempt + 1, owner, id, name, data, -rank, crashes, bool(once), seq in revoked,
-                tuple(chain.split("\n")) if chain else (),
+                tuple(json.loads(chain)) if chain else (),
             )
             for rank, seq, attempt, crashes, id, name, data, once, chain in rows
         ]  # fmt: skip
@@ -93,14 +102,16 @@ class MessageVerbs:
                 revoked.add(seq)
                 if of_name[1]:
                     connection.execute(sql.DELETE_REVOCATION, (queue, f"rt:{name}"))
-                # Under the id, so that the decision outlives a worker that dies before it reports it.
-                connection.execute(sql.PUT_REVOCATION, (queue, f"r:{id}", None, True))
+                    # Under the id, so that the decision outlives a worker that dies before it reports it.
+                    connection.execute(sql.PUT_REVOCATION, (queue, f"r:{id}", None, True))
         return revoked
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         """See the contract."""
         with self.database.write() as transaction:
-            rows = transaction.connection.executemany(sql.END_CLAIM, [s.key for s in settlements])
+            rows = transaction.connection.executemany(
+                sql.END_CLAIM, [(*s.key, self.name) for s in settlements]
+            )
             crashes = {ClaimKey(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
             held: list[bool] = []
             valid: list[Settlement] = []
@@ -133,7 +144,8 @@ class MessageVerbs:
             if outcome.disposition is Disposition.DONE:
                 done.append((key.seq,))
             elif outcome.disposition is Disposition.DEAD:
-                dead.append((key.seq, queue, key.attempt, crashes[key], now, outcome.reason))
+                crashed = outcome.status == "crashed"
+                dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason))
             else:
                 crashed = outcome.disposition is Disposition.CRASHED
                 back.append((key.seq, key.attempt, crashes[key] + crashed))
@@ -183,7 +195,7 @@ class MessageVerbs:
     def data_of(self, key: ClaimKey) -> bytes | None:
         """See the contract."""
         with self.database.read() as connection:
-            data: bytes | None = connection.execute(sql.CLAIMED_DATA, key).get
+            data: bytes | None = connection.execute(sql.CLAIMED_DATA, (*key, self.name)).get
             return data
 
     def top_priority(self) -> int | None:
@@ -236,5 +248,5 @@ def _holds(revocation: tuple[int | None, int] | None, now: int) -> bool:
 
 def _claim(row: tuple[int, int, int, str, str, bytes, int, int, int, int, str | None]) -> Claim:
     seq, attempt, owner, id, name, data, priority, crashes, once, revoked, chain = row
-    chained = tuple(chain.split("\n")) if chain else ()
+    chained = tuple(json.loads(chain)) if chain else ()
     return Claim(seq, attempt, owner, id, name, data, priority, crashes, bool(once), bool(revoked), chained)

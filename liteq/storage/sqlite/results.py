@@ -27,7 +27,9 @@ class ResultVerbs:
         """See the contract."""
         with self.database.write() as transaction:
             row = (self.name, key, value, expires, now)
-            return transaction.connection.execute(sql.PUT_RESULT_IF_EMPTY, row).get is not None
+            stored = transaction.connection.execute(sql.PUT_RESULT_IF_EMPTY, row).get is not None
+            transaction.ended_tasks = transaction.ended_tasks or stored
+            return stored
 
     def peek_result(self, key: str) -> bytes | None:
         """See the contract."""

@@ -51,6 +51,7 @@ TABLES: Final = (
         owner INTEGER NOT NULL,
         attempt INTEGER NOT NULL,
         crashes INTEGER NOT NULL,
+        revoked INTEGER NOT NULL,
         lease INTEGER NOT NULL
     ) STRICT""",
     """CREATE TABLE dead (

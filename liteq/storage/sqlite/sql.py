@@ -44,29 +44,30 @@ WHERE p.queue = ? ORDER BY p.rank, p.seq LIMIT ?"""
 DELETE_READY: Final = "DELETE FROM priority WHERE queue = ? AND rank = ? AND seq = ?"
 
 INSERT_CLAIM: Final = """
-INSERT INTO claim (seq, queue, owner, attempt, crashes, lease) VALUES (?, ?, ?, ?, ?, ?)"""
+INSERT INTO claim (seq, queue, owner, attempt, crashes, revoked, lease) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 EXTEND_CLAIMS: Final = "UPDATE claim SET lease = ? WHERE queue = ? AND owner = ?"
 
 _CLAIMED: Final = """
-SELECT c.seq, c.attempt, c.owner, q.id, q.name, q.data, q.priority, c.crashes, q.at_most_once,
-    EXISTS (SELECT 1 FROM revocation AS r WHERE r.queue = c.queue AND r.key = 'r:' || q.id), q.chain
+SELECT c.seq, c.attempt, c.owner, q.id, q.name, q.data, q.priority, c.crashes, q.at_most_once, c.revoked,
+    q.chain
 FROM claim AS c JOIN queue AS q ON q.seq = c.seq"""
 
 CLAIMED_DATA: Final = """
 SELECT q.data FROM claim AS c JOIN queue AS q ON q.seq = c.seq
-WHERE c.seq = ? AND c.attempt = ? AND c.owner = ?"""
+WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ?"""
 
 TOP_RANK: Final = "SELECT rank FROM priority WHERE queue = ? ORDER BY rank LIMIT 1"
 
 CLAIMS_OF: Final = _CLAIMED + " WHERE c.queue = ? AND c.owner = ? ORDER BY -q.priority, c.seq"
 
-CLAIMS_EXPIRED: Final = _CLAIMED + " WHERE c.queue = ? AND c.lease < ? ORDER BY -q.priority, c.seq"
+CLAIMS_EXPIRED: Final = _CLAIMED + " WHERE c.queue = ? AND c.lease <= ? ORDER BY -q.priority, c.seq"
 
 # Messages: the end of a claim
 
 END_CLAIM: Final = """
-DELETE FROM claim WHERE seq = ? AND attempt = ? AND owner = ? RETURNING seq, attempt, owner, crashes"""
+DELETE FROM claim WHERE seq = ? AND attempt = ? AND owner = ? AND queue = ?
+RETURNING seq, attempt, owner, crashes"""
 
 DELETE_MESSAGE: Final = "DELETE FROM queue WHERE seq = ?"
 
@@ -132,7 +133,8 @@ SELECT EXISTS (
     SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.id = ?2
     AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq)
 ) OR EXISTS (
-    SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.chain IS NOT NULL AND instr(q.chain, ?2)
+    SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.chain IS NOT NULL
+    AND EXISTS (SELECT 1 FROM json_each(q.chain) AS stage WHERE stage.value = ?2)
     AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq))"""
 
 # Revocations

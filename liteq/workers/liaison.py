@@ -1,0 +1,71 @@
+"""What the supervisor tells the dispatcher, whichever process is the dispatcher at the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from liteq.workers import wire
+from liteq.workers.child import State
+from liteq.workers.place import Departed, Place
+
+
+class Liaison:
+    """The dispatcher's place, and what every new dispatcher has to be told.
+
+    Args:
+        dispatcher: its place.
+        workers: the places of the workers.
+    """
+
+    def __init__(self, dispatcher: Place, workers: Iterable[Place]) -> None:
+        self._dispatcher = dispatcher
+        self._workers = list(workers)
+        self._departed: dict[int, Departed] = {}
+        self.owner: int | None = None
+        """The consumer's id in storage, once it is known."""
+
+    def ready(self, message: wire.Ready, *, draining: bool) -> None:
+        """A dispatcher works: tell it of all workers, and of those that died and are not settled."""
+        self.owner = message.owner
+        self._dispatcher.child.ready(time.monotonic())
+        for place in self._workers:
+            if place.is_served:
+                self.attach(place)
+                if place.child.state is State.STOPPING:
+                    self.tell(wire.Retire(place.token))
+        for departed in self._departed.values():
+            self.tell(departed.attach, *departed.ends)
+            self.tell(departed.gone)
+        self.tell(wire.Attached())
+        if draining:
+            self.tell(wire.Drain())
+
+    def attach(self, place: Place) -> None:
+        """Tell of a worker, and hand over both ends of its line."""
+        if place.ends is not None and place.pid is not None:
+            message = wire.Attach(place.token, place.index, place.pid)
+            self.tell(message, *(end.fileno() for end in place.ends))
+
+    def departed(self, departed: Departed) -> None:
+        """Tell of a worker's end, and keep its line until what it left is settled."""
+        self._departed[departed.gone.token] = departed
+        self.tell(departed.gone)
+
+    def buried(self, token: int) -> None:
+        """What a worker left is settled."""
+        departed = self._departed.pop(token, None)
+        if departed is not None:
+            departed.close()
+
+    def tell(self, message: Any, *descriptors: int) -> None:
+        """Tell the dispatcher, if one listens; what it misses while there is none, `ready` makes up for."""
+        place = self._dispatcher
+        if place.control is not None and place.child.state in {State.READY, State.STOPPING}:
+            place.control.send(message, *descriptors)
+
+    def close(self) -> None:
+        """Close the lines of those who have departed."""
+        for departed in self._departed.values():
+            departed.close()
