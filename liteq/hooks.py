@@ -16,8 +16,9 @@ logger = logging.getLogger("huey")
 class HookList:
     """Hooks of one kind, by name, in the order of their registration."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, may_cancel: bool = False) -> None:
         self.kind = kind
+        self._may_cancel = may_cancel
         self._hooks: dict[str, Hook] = {}
 
     def __bool__(self) -> bool:
@@ -34,15 +35,15 @@ class HookList:
         return key is not None and self._hooks.pop(key, None) is not None
 
     def run(self, *args: Any) -> None:
-        """Call all; one that raises is logged and the others run, but CancelExecution ends the round.
+        """Call all; one that raises is logged and the others run.
 
         Raises:
-            CancelExecution: if a hook did.
+            CancelExecution: if a hook of a kind that may cancel did; it ends the round.
         """
         for name, hook in tuple(self._hooks.items()):
             try:
                 hook(*args)
-            except CancelExecution:
+            except CancelExecution if self._may_cancel else ():
                 logger.warning("Canceled by %s hook %s: %s", self.kind, name, args[:1])
                 raise
             except Exception:
@@ -55,5 +56,5 @@ class Hooks:
     def __init__(self) -> None:
         self.startup = HookList("on-startup")
         self.shutdown = HookList("on-shutdown")
-        self.pre_execute = HookList("pre-execute")
+        self.pre_execute = HookList("pre-execute", may_cancel=True)
         self.post_execute = HookList("post-execute")

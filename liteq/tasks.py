@@ -115,12 +115,16 @@ class Task:
         return new_id()
 
     def resolve_expires(self, utc: bool = True) -> datetime | None:
-        """The time after which the task must not start; a duration counts from the first call of this."""
+        """The time after which the task must not start.
+
+        A duration counts from the first call of this, which is when the task is enqueued, or from its eta.
+        """
         if self.expires and self.expires_resolved is None:
             if isinstance(self.expires, datetime):
                 self.expires_resolved = clock.normalize_time(eta=self.expires, utc=utc)
             else:
-                self.expires_resolved = clock.normalize_time(delay=self.expires, utc=utc)
+                start = max(clock.naive_now(utc), self.eta or datetime.min)  # noqa: DTZ901 -- naive, as eta is
+                self.expires_resolved = start + timedelta(seconds=clock.seconds_of(self.expires, "expires"))
         return self.expires_resolved
 
     def start_timer(self) -> None:

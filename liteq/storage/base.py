@@ -84,9 +84,17 @@ class Storage(ABC):
         """Give back every connection; the next verb opens a new one."""
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Verbs of this thread within the block are committed together, or not at all if it raises."""
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """Verbs of this thread within the block are committed together, or not at all if it raises.
+
+        With `durable` False, a power failure may undo the batch as a whole until the next `sync` or durable
+        batch; the death of a process never does. That is enough for claims: undone, they are ready again.
+        """
+        del durable
         yield
+
+    def sync(self) -> None:  # noqa: B027 -- most backends need none
+        """Make what has been committed survive a power failure, if the backend promises that at all."""
 
     # Messages
 

@@ -76,8 +76,7 @@ class MemoryStorage(Storage):
 
     def _clear(self) -> None:
         # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims.
-        self._ready: _Line = []
-        self._scheduled: _Line = []
+        self._ready, self._scheduled = _Line(), _Line()
         self._claims: dict[int, tuple[Claim, Message]] = {}
         self._leases: dict[int, int] = {}
         self._dead: dict[int, tuple[DeadTask, Message]] = {}
@@ -93,7 +92,7 @@ class MemoryStorage(Storage):
         """Do nothing: there are no connections."""
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, *, durable: bool = True) -> Iterator[None]:  # noqa: ARG002 -- nothing here is
         with self._lock:
             yield
 
@@ -192,9 +191,10 @@ class MemoryStorage(Storage):
             return False
         _, message = self._claims.pop(seq)
         del self._leases[seq]
+        crashed = outcome.disposition == Disposition.CRASHED or outcome.status == "crashed"
+        message = message._replace(crashes=message.crashes + crashed)
         if outcome.disposition in {Disposition.BACK, Disposition.CRASHED}:
-            crashed = outcome.disposition == Disposition.CRASHED
-            self._make_ready(seq, message._replace(crashes=message.crashes + crashed))
+            self._make_ready(seq, message)
         else:
             self._count(message, -1)
             if outcome.disposition == Disposition.DEAD:

@@ -35,16 +35,21 @@ class Beat:
         """When the next slot starts, in microseconds of UTC; None if there are no periodic tasks."""
         return None if self._next is None else self._next * clock.MINUTE
 
+    def is_due(self, now: int) -> bool:
+        """Whether a slot has started that has not been looked at."""
+        slot = now // clock.MINUTE
+        # A clock set back by more than a minute is followed: slots are not repeated anyway.
+        return self._next is not None and (slot >= self._next or self._next - slot > 1)
+
     def fire(self, now: int) -> list[Message]:
         """The tasks of the slot of `now`, if it has not been looked at; call it within a batch.
 
         Raises:
             StorageError: if storage fails; the slot is then still to be fired.
         """
-        slot = now // clock.MINUTE
-        if self._next is None or (slot < self._next and self._next - slot <= 1):
+        if not self.is_due(now):
             return []
-        # The clock may have been set back by more than a minute: follow it, slots are not repeated anyway.
+        slot = now // clock.MINUTE
         moment = clock.from_us(slot * clock.MINUTE, self._huey.utc)
         due = [task for task in self._huey.registry.periodic_tasks if self._is_due(task, moment)]
         messages = [

@@ -141,7 +141,7 @@ class Child:
             self._back_off(now, beyond)
 
     def _back_off(self, now: float, times: int) -> None:
-        self._move(State.BACKOFF, now, now + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (times - 1)))
+        self._move(State.BACKOFF, now, now + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(times - 1, 10)))
 
     def due(self, now: float) -> Action:
         """What is to be done now; asking for it counts as having it done."""

@@ -17,7 +17,7 @@ from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageError
 from liteq.identity import Identity, identify
-from liteq.messages import BACK, Claim, ClaimKey, Disposition, Outcome, Settlement
+from liteq.messages import BACK, Claim, ClaimKey, Disposition, Settlement
 from liteq.workers import wire
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
@@ -26,7 +26,7 @@ from liteq.workers.inheritance import Inheritance
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.process import ignore
-from liteq.workers.recovery import dead_outcome, returned
+from liteq.workers.recovery import crashed, dead_outcome, returned
 from liteq.workers.shared import Board, Journal
 from liteq.workers.watch import Watch
 
@@ -82,6 +82,8 @@ class Dispatcher:
         self._chores = Chores(huey, 0, 0)
         self._lease = int(options.lease * clock.SECOND)
         self._settlements: list[Settlement] = []
+        self._claimed: list[Claim] = []
+        self._to_sync = False
         self._buried: list[int] = []
         self._inheritance = Inheritance([])
         self._look = True
@@ -247,17 +249,9 @@ class Dispatcher:
             if requested:
                 self._settlements.append(returned(self._huey, claim, "interrupted"))
             else:
-                self._settlements.append(Settlement(claim.key, self._crashed(claim, how)))
+                outcome = crashed(self._huey, claim, how, self._options.max_crashes)
+                self._settlements.append(Settlement(claim.key, outcome))
         self._pool.remove(worker)
-
-    def _crashed(self, claim: Claim, how: str) -> Outcome:
-        crashes = claim.crashes + 1
-        if claim.at_most_once or crashes >= self._options.max_crashes:
-            reason = f"its worker {how} (attempt {claim.attempt}, crash {crashes})"
-            logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, reason)
-            return dead_outcome(self._huey, claim, reason)._replace(status="crashed")
-        logger.warning("Task %s (%s): its worker %s; it runs again", claim.id, claim.name, how)
-        return Outcome(Disposition.CRASHED, "crashed", reason=how)
 
     def _drain(self) -> None:
         self._draining = True
@@ -278,7 +272,8 @@ class Dispatcher:
             room = self._pool.room()
             if self._settlements or self._is_to_look(now, room):
                 self._commit(now, monotonic, room)
-            self._storage.maintain()
+            self._deliver(monotonic)
+            self._do_chores(monotonic)
         except StorageError as error:
             # Nothing is lost: outcomes stay here, and the workers have their tasks.
             logger.error("Storage fails, trying again: %s", error)  # noqa: TRY400 -- the text says it all
@@ -297,8 +292,12 @@ class Dispatcher:
         why = "its dispatcher died before it was known to run"
         unaccounted = self._inheritance.unaccounted(monotonic)
         self._settlements.extend(returned(self._huey, claim, why) for claim in unaccounted)
+
+    def _do_chores(self, monotonic: int) -> None:
+        """What can wait until the tasks are on their way."""
+        self._storage.maintain()
         self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
-        if not self._draining and self._chores.visit_neighbours(monotonic):
+        if not self._is_ending and self._chores.visit_neighbours(monotonic):
             self._look = True
 
     def _overtake(self) -> None:
@@ -312,26 +311,27 @@ class Dispatcher:
                 self._give_back(worker)
 
     def _is_to_look(self, now: int, room: int) -> bool:
-        if self._draining or self._leaving:
+        if self._is_ending:
             return False
-        slot = self._beat.next_due()
-        due = any(moment is not None and moment <= now for moment in (self._due, slot))
-        return (self._look and room > 0) or due
+        due = self._due is not None and self._due <= now
+        return (self._look and room > 0) or due or self._beat.is_due(now)
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether nothing more is to be claimed."""
+        return self._draining or self._leaving
 
     def _commit(self, now: int, monotonic: int, room: int) -> None:
-        """The transaction of this turn, and what follows from it."""
+        """The transaction of this turn."""
         settlements = self._settlements
-        claims: list[Claim] = []
-        with self._storage.batch():
+        durable = bool(settlements) or self._beat.is_due(now)
+        with self._storage.batch(durable=durable):
             held = self._storage.settle(settlements, now) if settlements else []
-            if not self._draining and not self._leaving:
-                self._beat.fire(now)
-                lease = monotonic + self._lease
-                claims = self._storage.claim(
-                    self._owner, room, now=now, lease=lease, startable=self._pool.idle()
-                )
+            claims = [] if self._is_ending else self._claim(now, monotonic, room)
             self._due = self._storage.next_due()
         self._settlements = []
+        self._claimed.extend(claims)
+        self._to_sync = not durable and any(claim.at_most_once for claim in claims)
         self._journal.clear()
         self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is.
@@ -341,5 +341,17 @@ class Dispatcher:
                 logger.warning(
                     "Message %d was taken by another; an outcome has no effect", settlement.key.seq
                 )
+
+    def _claim(self, now: int, monotonic: int, room: int) -> list[Claim]:
+        self._beat.fire(now)
+        lease, startable = monotonic + self._lease, self._pool.idle()
+        return self._storage.claim(self._owner, room, now=now, lease=lease, startable=startable)
+
+    def _deliver(self, monotonic: int) -> None:
+        """Hand out what has been claimed; what finds no room goes back with the next turn."""
+        if self._to_sync:
+            self._storage.sync()  # a task that runs at most once may start now, even if the power fails then
+            self._to_sync = False
+        claims, self._claimed = self._claimed, []
         for claim in self._pool.hand_out(claims, monotonic):
             self._settlements.append(Settlement(claim.key, BACK))

@@ -22,6 +22,17 @@ def dead_outcome(huey: Huey, claim: Claim, reason: str) -> Outcome:
     return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
 
 
+def crashed(huey: Huey, claim: Claim, how: str, max_crashes: int) -> Outcome:
+    """The end of an attempt whose worker died: the task runs again, or is dead if that was its last chance."""
+    crashes = claim.crashes + 1
+    if claim.at_most_once or crashes >= max_crashes:
+        reason = f"its worker {how} (attempt {claim.attempt}, crash {crashes})"
+        logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, reason)
+        return dead_outcome(huey, claim, reason)._replace(status="crashed")
+    logger.warning("Task %s (%s): its worker %s; it runs again", claim.id, claim.name, how)
+    return Outcome(Disposition.CRASHED, "crashed", reason=how)
+
+
 def returned(huey: Huey, claim: Claim, why: str) -> Settlement:
     """A claim given back to the queue, or to the dead if the task runs at most once and may have started."""
     if claim.at_most_once:

@@ -46,6 +46,7 @@ class Database:
         """How many connections have been opened so far."""
         self._lock = threading.Lock()
         self._idle: list[apsw.Connection] = []
+        self._not_durable: set[apsw.Connection] = set()
         self._in_use = 0
         self._forked_while_in_use = False
         self._wal_pages = 0
@@ -72,9 +73,24 @@ class Database:
         finally:
             self._give_back(connection)
 
-    def write(self) -> _Write:
-        """A transaction; one inside another joins it. See `read` for what it raises."""
-        return _Write(self, self._local)
+    def write(self, *, durable: bool = True) -> _Write:
+        """A transaction; one inside another joins it. See `read` for what it raises.
+
+        One that is not durable is committed without waiting for the disk, as with durability "normal".
+        """
+        return _Write(self, self._local, durable)
+
+    def sync(self) -> None:
+        """Wait until all that is committed is on the disk, with durability "full"."""
+        if self.settings.durability == "full":
+            # SQLite holds no locks on the WAL, so that it may be opened and closed beside it.
+            try:
+                with open(f"{self.path}-wal", "rb") as wal:  # noqa: PTH123 -- as SQLite names it
+                    os.fsync(wal.fileno())
+            except OSError as error:
+                raise StorageError(
+                    f"{self.path}-wal: can't be synchronised with the disk: {error}"
+                ) from error
 
     def wal_pages(self) -> int:
         """How many pages the WAL held after this process's last commit; from now on it checkpoints itself."""
@@ -130,6 +146,15 @@ class Database:
             connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
         return connection
 
+    def set_level(self, connection: apsw.Connection, *, durable: bool) -> None:
+        """Let the connection's next transaction wait for the disk, or not."""
+        if self.settings.durability == "full" and (connection in self._not_durable) is durable:
+            connection.pragma("synchronous", "full" if durable else "normal")
+            if durable:
+                self._not_durable.discard(connection)
+            else:
+                self._not_durable.add(connection)
+
     def _give_back(self, connection: apsw.Connection) -> None:
         with self._lock:
             self._in_use -= 1
@@ -137,7 +162,9 @@ class Database:
 
     def _close_idle(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            connection = self._idle.pop()
+            self._not_durable.discard(connection)
+            connection.close()
 
     def before_fork(self) -> None:
         """Close what can be closed, and let no thread open anything until the fork is over."""
@@ -158,11 +185,12 @@ class Database:
 class _Write:
     """BEGIN IMMEDIATE … COMMIT and then the bells; a class, because a generator costs three times as much."""
 
-    __slots__ = ("_database", "_local", "_outermost", "_transaction")
+    __slots__ = ("_database", "_durable", "_local", "_outermost", "_transaction")
 
-    def __init__(self, database: Database, local: threading.local) -> None:
+    def __init__(self, database: Database, local: threading.local, durable: bool) -> None:
         self._database = database
         self._local = local
+        self._durable = durable
 
     def __enter__(self) -> Transaction:
         current: Transaction | None = getattr(self._local, "transaction", None)
@@ -177,6 +205,7 @@ class _Write:
     def _begin(self) -> Transaction:
         connection = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
         try:
+            self._database.set_level(connection, durable=self._durable)
             connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
             self._database._give_back(connection)  # noqa: SLF001

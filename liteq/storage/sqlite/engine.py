@@ -81,9 +81,13 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         """See the contract."""
         self.database.close()
 
-    def batch(self) -> AbstractContextManager[None]:  # type: ignore[override]
+    def batch(self, *, durable: bool = True) -> AbstractContextManager[None]:  # type: ignore[override]
         """See the contract."""
-        return cast("AbstractContextManager[None]", self.database.write())
+        return cast("AbstractContextManager[None]", self.database.write(durable=durable))
+
+    def sync(self) -> None:
+        """See the contract."""
+        self.database.sync()
 
     def work_source(self) -> WakeSource | None:
         """See the contract."""
