@@ -43,10 +43,10 @@ class HookList:
         for name, hook in tuple(self._hooks.items()):
             try:
                 hook(*args)
-            except CancelExecution if self._may_cancel else ():
-                logger.warning("Canceled by %s hook %s: %s", self.kind, name, args[:1])
-                raise
-            except Exception:
+            except Exception as error:
+                if self._may_cancel and isinstance(error, CancelExecution):
+                    logger.warning("Canceled by %s hook %s: %s", self.kind, name, args[:1])
+                    raise
                 logger.exception("%s hook %s raised for %s", self.kind, name, args[:1])
 
 

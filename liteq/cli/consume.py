@@ -117,7 +117,13 @@ def run(arguments: argparse.Namespace) -> int:
         max_crashes=arguments.max_crashes,
     )
     _set_up_logging(arguments)
-    return Supervisor(arguments.application, options).run()
+    supervisor = Supervisor(arguments.application, options)
+    code = supervisor.run()
+    if supervisor.failure is not None:
+        sys.stderr.write(f"liteq: {supervisor.failure}\n")
+        if arguments.logfile:
+            logging.getLogger("huey.consumer").error("%s", supervisor.failure)
+    return code
 
 
 def _set_up_logging(arguments: argparse.Namespace) -> None:

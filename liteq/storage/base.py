@@ -5,6 +5,8 @@ A backend serves one named queue. A message is in exactly one state: *ready*, *s
 committed together where the backend can, so that any number of them cost one commit.
 
 All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock.
+A time that has been reached is over: at `now == due` a message is due, at `now == until` a revocation has
+ended. A value that has expired is not there, for any verb.
 """
 
 from __future__ import annotations
@@ -157,7 +159,10 @@ class Storage(ABC):
 
     @abstractmethod
     def revive(self, ids: Sequence[str]) -> int:
-        """Make dead messages ready again, with no crash on their account; how many there were."""
+        """Make dead messages ready again, in their old place and with no crash on their account; how many.
+
+        A revocation of such a message still holds.
+        """
 
     # Consumers
 
@@ -290,4 +295,5 @@ class Storage(ABC):
         """Delete everything that belongs to this queue, results and revocations included.
 
         Claims go too: a task that is running meanwhile loses its claim, and its outcome has no effect.
+        Registered consumers and the slots for which periodic tasks have fired stay.
         """

@@ -7,9 +7,11 @@ from enum import Enum
 
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 10.0
-_QUICK = 1.0
+_LONGEST_PAUSE = 1.0
+"""The longest wait before a child is restarted that had been ready: others may need its place."""
+_QUICK = 0.25
 """A child that dies so soon after it was ready did not really live."""
-_QUICK_DEATHS = 10
+_QUICK_DEATHS = 20
 """So many in a row are borne before the next start waits."""
 
 
@@ -114,8 +116,8 @@ class Child:
         if self.state is State.STOPPING and not self._terminated:
             self._deadline = now + grace if self._deadline is None else min(self._deadline, now + grace)
 
-    def exited(self, now: float) -> None:
-        """The process has ended."""
+    def exited(self, now: float, *, clean: bool = False) -> None:
+        """The process has ended; cleanly, if it said that there was nothing wrong."""
         if self.state is State.STOPPING:
             self._move(State.NEW if self._replace else State.GONE, now)
         elif self.state is State.STARTING:
@@ -123,7 +125,9 @@ class Child:
             if self.failed_starts >= self.policy.start_budget:
                 self._move(State.FAILED, now)
             else:
-                self._back_off(now, self.failed_starts)
+                self._back_off(now, self.failed_starts, _LONGEST_BACKOFF)
+        elif self.state is State.READY and clean and self.policy.restart:
+            self._move(State.NEW, now)
         elif self.state is State.READY:
             self._died(now)
 
@@ -138,10 +142,10 @@ class Child:
         elif self.policy.lives is not None and beyond > self.policy.lives:
             self._move(State.FAILED, now)
         else:
-            self._back_off(now, beyond)
+            self._back_off(now, beyond, _LONGEST_PAUSE)
 
-    def _back_off(self, now: float, times: int) -> None:
-        self._move(State.BACKOFF, now, now + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(times - 1, 10)))
+    def _back_off(self, now: float, times: int, longest: float) -> None:
+        self._move(State.BACKOFF, now, now + min(longest, _FIRST_BACKOFF * 2 ** min(times - 1, 10)))
 
     def due(self, now: float) -> Action:
         """What is to be done now; asking for it counts as having it done."""

@@ -33,7 +33,7 @@ class Launcher:
         # Before any fork: children share what this imports, and no child may ask for its parent's pid later.
         self._supervisor: Identity = identify()
         self._tokens = itertools.count(1)
-        self._board = Board(options.workers)
+        self.board = Board(options.workers)
         self._journal = Journal()
         self.template: Template | None = None
         self.by_itself = False
@@ -60,28 +60,33 @@ class Launcher:
 
     def start(self, place: Place, owner: int | None, inherited: Callable[[], None]) -> Control:
         """Start the process of a place; the line to it. Its pid may be told only later, by the template."""
-        place.token = next(self._tokens)
-        place.pid = None
+        place.begin(next(self._tokens))
         spec = ChildSpec(place.kind, place.token, place.index, owner)
         ours, theirs = packet_pair()
         ours.setblocking(False)
+        place.control = Control(ours)
         passed = [theirs.fileno()]
         if place.kind == "worker":
+            self.board.write(place.index, 0, 0)
             place.ends = packet_pair()
             passed.append(place.ends[1].fileno())
         if self.by_itself:
-            keep = [os.dup(fd) for fd in passed]
-            place.pid = fork(lambda: self._import_and_run(spec, keep, inherited))
-            for fd in keep:
+            descriptors = [os.dup(fd) for fd in passed]
+
+            def main() -> int:
+                inherited()
+                theirs.close()
+                return self._import_and_run(spec, descriptors)
+
+            place.pid = fork(main)
+            for fd in descriptors:
                 os.close(fd)
         elif self.template is not None:
             self.template.control.send(spec, *passed)
         theirs.close()
-        place.control = Control(ours)
         return place.control
 
-    def _import_and_run(self, spec: ChildSpec, descriptors: list[int], inherited: Callable[[], None]) -> int:
-        inherited()
+    def _import_and_run(self, spec: ChildSpec, descriptors: list[int]) -> int:
         try:
             huey = load(self._path)
         except (ConfigurationError, BrokenApplication) as error:
@@ -93,7 +98,7 @@ class Launcher:
         ends = [socket.socket(fileno=fd) for fd in descriptors]
         control = Control(ends[0])
         if spec.kind == "worker":
-            return worker_main(huey, spec, control, ends[1], self._board)
+            return worker_main(huey, spec, control, ends[1], self.board)
         return dispatcher_main(
-            huey, self._options, self._supervisor, spec.owner, control, self._board, self._journal
+            huey, self._options, self._supervisor, spec.owner, control, self.board, self._journal
         )

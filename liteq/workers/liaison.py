@@ -30,14 +30,14 @@ class Liaison:
         """A dispatcher works: tell it of all workers, and of those that died and are not settled."""
         self.owner = message.owner
         self._dispatcher.child.ready(time.monotonic())
+        for departed in self._departed.values():
+            self.tell(departed.attach, *departed.ends)
+            self.tell(departed.gone)
         for place in self._workers:
             if place.is_served:
                 self.attach(place)
                 if place.child.state is State.STOPPING:
                     self.tell(wire.Retire(place.token))
-        for departed in self._departed.values():
-            self.tell(departed.attach, *departed.ends)
-            self.tell(departed.gone)
         self.tell(wire.Attached())
         if draining:
             self.tell(wire.Drain())
@@ -64,6 +64,13 @@ class Liaison:
         place = self._dispatcher
         if place.control is not None and place.child.state in {State.READY, State.STOPPING}:
             place.control.send(message, *descriptors)
+
+    def finish(self, now: float, grace: float) -> None:
+        """All workers have ended: so may the dispatcher, within `grace` seconds."""
+        if self._dispatcher.child.state is State.STARTING:
+            return  # what was settled before it died is not its predecessor's only: let it get ready first
+        self.tell(wire.Finish())
+        self._dispatcher.child.stop(now, grace)
 
     def close(self) -> None:
         """Close the lines of those who have departed."""

@@ -68,5 +68,5 @@ class ConsumerOptions:
 
 
 def _at_least(name: str, value: float | None, least: float) -> None:
-    if value is not None and value < least:
+    if value is not None and not value >= least:  # not `<`, which lets nan pass
         raise ConfigurationError(f"{name} must be at least {least}, not {value}")

@@ -23,6 +23,7 @@ class Place:
         self.control: wire.Control | None = None
         self.ends: tuple[socket.socket, socket.socket] | None = None
         """Of a worker: the dispatcher's end of its line, and its own."""
+        self._told = False
 
     def __str__(self) -> str:
         return "dispatcher" if self.kind == "dispatcher" else f"worker {self.index + 1}"
@@ -42,6 +43,19 @@ class Place:
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def tell_to_end(self) -> None:
+        """Tell a worker to end; for when there is no dispatcher any more that could."""
+        if self.ends is not None and not self._told:
+            with suppress(OSError):
+                self.ends[0].send(wire.STOP_PACKET, socket.MSG_DONTWAIT)
+                self._told = True
+
+    def begin(self, token: int) -> None:
+        """A new process is about to fill the place."""
+        self.token = token
+        self.pid = None
+        self._told = False
 
     def close(self) -> None:
         """Close all that belongs to its process."""
@@ -63,9 +77,9 @@ class Template:
 class Departed:
     """A worker that has ended, until the dispatcher has settled what it left."""
 
-    def __init__(self, place: Place, how: str, *, requested: bool) -> None:
+    def __init__(self, place: Place, how: str, last: tuple[int, int], *, requested: bool) -> None:
         self.gone = wire.Gone(place.token, how, requested)
-        self.attach = wire.Attach(place.token, place.index, place.pid or 0)
+        self.attach = wire.Attach(place.token, place.index, place.pid or 0, last)
         self._ends = place.ends or ()
 
     @property

@@ -23,7 +23,7 @@ def dead_outcome(huey: Huey, claim: Claim, reason: str) -> Outcome:
 
 
 def crashed(huey: Huey, claim: Claim, how: str, max_crashes: int) -> Outcome:
-    """The end of an attempt whose worker died: the task runs again, or is dead if that was its last chance."""
+    """The end of an attempt whose worker died: the task runs again, or is dead if it has no chance left."""
     crashes = claim.crashes + 1
     if claim.at_most_once or crashes >= max_crashes:
         reason = f"its worker {how} (attempt {claim.attempt}, crash {crashes})"

@@ -28,9 +28,9 @@ class Roll:
         """Leave the rest as they are."""
         self._waiting.clear()
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self, dispatcher: Place) -> float | None:
         """When `step` has something to say, if nothing else happens before."""
-        return self._deadline if self._waiting else None
+        return self._deadline if self._waiting and dispatcher.child.state is State.READY else None
 
     def step(self, now: float, dispatcher: Place) -> Place | None:
         """The place whose process is to be replaced now, if it is time for one."""

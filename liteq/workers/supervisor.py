@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import time
+from typing import NamedTuple
 
 import liteq
 from liteq.workers import wire
 from liteq.workers.child import Action, Policy, State
+from liteq.workers.dispatcher import EXIT_INTERRUPTED
 from liteq.workers.launcher import Launcher
 from liteq.workers.liaison import Liaison
 from liteq.workers.lines import Lines
@@ -35,9 +36,6 @@ EXIT_STORAGE = 3
 """The storage can't be used."""
 EXIT_CRASH_LOOP = 4
 """A child could not be started within its budget, or no worker is left."""
-EXIT_INTERRUPTED = 5
-"""Running tasks were interrupted to stop in time."""
-
 _DISPATCHER_GRACE = 10.0
 
 
@@ -59,9 +57,12 @@ class Supervisor:
         self._places = [self._dispatcher, *self._workers]
         self._liaison = Liaison(self._dispatcher, self._workers)
         self._roll = Roll()
-        self._unclaimed_exits: dict[int, str] = {}
+        self._unclaimed_exits: dict[int, End] = {}
         self._stopping = False
+        self._reload_again = False
         self._exit_code = EXIT_CLEAN
+        self.failure: str | None = None
+        """Why the consumer could not go on, for people."""
         self._announced = False
         self._started = time.monotonic()
         self._lines = Lines()
@@ -81,7 +82,8 @@ class Supervisor:
             self._act(time.monotonic())
         for template in (self._launcher.template, self._next_template):
             self._end_template(template)
-        logger.info("Stopped")
+        if self._announced:
+            logger.info("Stopped")
         return self._exit_code
 
     def _is_over(self) -> bool:
@@ -89,7 +91,7 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         deadlines = [place.child.next_deadline() for place in self._places]
-        deadlines.append(self._roll.next_deadline())
+        deadlines.append(self._roll.next_deadline(self._dispatcher))
         waits = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         return max(0.0, min(waits)) if waits else None
 
@@ -116,21 +118,22 @@ class Supervisor:
             return
         self._stopping = True
         self._roll.cancel()
-        logger.info("%s: stopping after the running tasks", why)
+        logger.log(
+            logging.INFO if self._announced else logging.DEBUG, "%s: stopping after the running tasks", why
+        )
         now = time.monotonic()
         starting = [place for place in self._workers if place.child.state is State.STARTING]
         for place in self._workers:
             place.child.stop(now, self._options.shutdown_timeout)
+        self._liaison.tell(wire.Drain())
         for place in starting:
             self._liaison.attach(place)  # so that it hears of the end as soon as it listens
-        self._dispatcher.child.stop(now, None)
-        self._liaison.tell(wire.Drain())
 
     def _fail(self, code: int, text: str) -> None:
-        if not self._stopping or self._exit_code == EXIT_CLEAN:
-            logger.error("%s", text)
+        if self.failure is None:
+            self.failure = text
             self._exit_code = code
-        self._stop("Nothing can be done")
+        self._stop("Giving up")
 
     # The application
 
@@ -154,7 +157,9 @@ class Supervisor:
             logger.info("The application is loaded anew; replacing the workers one by one")
             self._end_template(self._launcher.template)
             self._launcher.template, self._next_template = template, None
-            self._roll.begin(self._places)
+            if not self._stopping:
+                self._roll.begin(self._places)
+            self._reload_if_asked_again()
         else:
             self._introduce(found)
         if found.unsafe is not None:
@@ -171,25 +176,34 @@ class Supervisor:
             found.queue,
             found.storage,
             workers.removesuffix("s") if self._options.workers == 1 else workers,
-            len(found.tasks),
+            found.tasks,
         )
-        logger.debug("Tasks: %s", ", ".join(found.tasks))
+        logger.debug("Tasks: %s", found.names)
 
     def _load_failed(self, template: Template, failure: LoadFailed) -> None:
         if template is self._next_template:
             logger.error("The application can't be loaded anew; the old code stays:\n%s", failure.text)
             self._next_template = None
+            self._reload_if_asked_again()
         else:
             self._fail(EXIT_USAGE if failure.usage else EXIT_APPLICATION, failure.text)
 
     def _reload(self) -> None:
-        if self._stopping or self._next_template is not None or not self._launcher.is_able:
+        if self._next_template is not None:
+            self._reload_again = True  # what it imports may be older than what is there now
+            return
+        if self._stopping or not self._launcher.is_able:
             return
         logger.info("SIGHUP received: loading the application anew")
         if self._launcher.by_itself:
             self._roll.begin(self._places)
         else:
             self._next_template = self._start_template()
+
+    def _reload_if_asked_again(self) -> None:
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
 
     def _template_exited(self, template: Template) -> None:
         self._read_template(template)
@@ -199,7 +213,7 @@ class Supervisor:
         elif template is self._launcher.template and not self._launcher.by_itself:
             for place in self._places:
                 if place.is_unborn:
-                    self._exited(place, "was never forked")
+                    self._exited(place, End(-signal.SIGKILL, 0))  # it shares the template's end
             if not self._stopping:
                 logger.warning("The template died; loading the application again")
                 self._launcher.template = self._start_template()
@@ -221,7 +235,10 @@ class Supervisor:
         if all(place.child.is_over for place in self._workers):
             if not self._stopping:
                 self._fail(EXIT_CRASH_LOOP, "No worker is left")
-            self._dispatcher.child.limit(now, _DISPATCHER_GRACE)
+            self._liaison.finish(now, _DISPATCHER_GRACE)
+        elif self._dispatcher.child.is_over:
+            for place in self._workers:
+                place.tell_to_end()
 
     def _act_on(self, place: Place, action: Action, now: float) -> None:
         if action is Action.START and self._launcher.is_able:
@@ -229,11 +246,9 @@ class Supervisor:
             control = self._launcher.start(place, self._liaison.owner, self._close_inherited)
             self._lines.add(control, lambda: self._read_child(place))
         elif action is Action.TERMINATE:
-            self._exit_code = self._exit_code or EXIT_INTERRUPTED
             place.signal(signal.SIGTERM)
         elif action is Action.KILL:
             logger.warning("The %s (pid %s) does not end: killing it", place, place.pid)
-            self._exit_code = self._exit_code or EXIT_INTERRUPTED
             place.signal(signal.SIGKILL)
 
     def _forked(self, message: Forked) -> None:
@@ -253,6 +268,7 @@ class Supervisor:
                 self._liaison.buried(message.token)
             elif isinstance(message, wire.Failed):
                 self._fail(EXIT_STORAGE, message.text)
+                place.child.stop(time.monotonic(), None)
             elif isinstance(message, wire.WorkerReady):
                 place.pid = message.pid  # the template's word of it may come later than the worker's own
                 place.child.ready(time.monotonic())
@@ -270,34 +286,38 @@ class Supervisor:
                 return
             if not pid:
                 return
-            how = f"{describe_exit(os.waitstatus_to_exitcode(status))}, {_peak(usage)}"
+            end = End(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
             for template in (self._launcher.template, self._next_template):
                 if template is not None and template.pid == pid:
                     self._template_exited(template)
             place = next((place for place in self._places if place.pid == pid), None)
             if place is not None:
-                self._exited(place, how)
+                self._exited(place, end)
             elif any(place.is_unborn for place in self._places):
-                self._unclaimed_exits[pid] = how  # the template will tell whose it was
+                self._unclaimed_exits[pid] = end  # the template will tell whose it was
 
-    def _exited(self, place: Place, how: str) -> None:
+    def _exited(self, place: Place, end: End) -> None:
         self._read_child(place)  # its last words
         before = place.child.state
-        place.child.exited(time.monotonic())
-        requested = before is State.STOPPING
-        log = logger.debug if requested else logger.warning
-        log("The %s (pid %s) %s", place, place.pid, how)
+        place.child.exited(time.monotonic(), clean=end.code == 0)
+        expected = before is State.STOPPING or (before is State.READY and end.code == 0)
+        logger.log(
+            logging.DEBUG if expected else logging.WARNING, "The %s (pid %s) %s", place, place.pid, end
+        )
+        if place is self._dispatcher and end.code == EXIT_INTERRUPTED:
+            self._exit_code = self._exit_code or EXIT_INTERRUPTED
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            departed = Departed(place, how, requested=requested)
+            last = self._launcher.board.read(place.index)
+            departed = Departed(place, str(end), last, requested=before is State.STOPPING)
             if before is State.STARTING:
                 departed.close()
             else:
                 self._liaison.departed(departed)
         place.pid = place.control = place.ends = None
         if place.child.state is State.FAILED:
-            self._fail(EXIT_CRASH_LOOP, f"The {place} can't be kept running: it {how}")
+            self._fail(EXIT_CRASH_LOOP, f"The {place} can't be kept running: it {end}")
 
     def _close_inherited(self) -> None:
         """In a child: close what only the supervisor may hold, or its death would not be seen."""
@@ -312,5 +332,13 @@ class Supervisor:
         self._liaison.close()
 
 
-def _peak(usage: resource.struct_rusage) -> str:
-    return f"peak memory {usage.ru_maxrss // 1024} MB"
+class End(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    """Its exit code, or the negative number of the signal that killed it."""
+    peak: int
+    """MiB of memory that it had at the most."""
+
+    def __str__(self) -> str:
+        return f"{describe_exit(self.code)}, peak memory {self.peak} MB"

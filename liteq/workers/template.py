@@ -17,6 +17,8 @@ from liteq.workers.application import BrokenApplication, load, unsafe_to_fork
 from liteq.workers.process import fork
 from liteq.workers.wire import Control
 
+_LONGEST_LIST = 20_000
+
 ChildMain = Callable[[Huey, "ChildSpec", list[int]], int]
 
 
@@ -36,7 +38,8 @@ class ChildSpec(NamedTuple):
 class Loaded(NamedTuple):
     """What the template found."""
 
-    tasks: tuple[str, ...]
+    tasks: int
+    names: str
     storage: str
     queue: str
     unsafe: str | None
@@ -65,9 +68,11 @@ def inspect(path: str) -> tuple[Huey | None, Loaded | LoadFailed]:
     except ConfigurationError as error:
         return None, LoadFailed(str(error), usage=True)
     except BrokenApplication as error:
-        return None, LoadFailed(str(error)[-30_000:], usage=False)
-    tasks = tuple(sorted(huey.registry.names()))
-    return huey, Loaded(tasks, huey.storage.describe(), huey.name, unsafe_to_fork())
+        return None, LoadFailed(str(error)[-_LONGEST_LIST:], usage=False)
+    names = ", ".join(sorted(huey.registry.names()))
+    if len(names) > _LONGEST_LIST:
+        names = f"{names[:_LONGEST_LIST]} …"
+    return huey, Loaded(len(huey.registry), names, huey.storage.describe(), huey.name, unsafe_to_fork())
 
 
 def template_main(path: str, control: Control, child_main: ChildMain) -> int:

@@ -128,7 +128,10 @@ class Control:
 
         Descriptors are duplicated, so that the caller may close them.
         """
-        self._backlog.append((pickle.dumps(message), tuple(os.dup(fd) for fd in descriptors)))
+        data = pickle.dumps(message)
+        if len(data) > MAX_PACKET:
+            raise ValueError(f"a message of {len(data)} bytes does not fit a packet")
+        self._backlog.append((data, tuple(os.dup(fd) for fd in descriptors)))
         return self.flush()
 
     def flush(self) -> bool:
@@ -174,6 +177,8 @@ class Attach(NamedTuple):
     place: int
     """The worker's index in the pool."""
     pid: int
+    last: tuple[int, int] | None = None
+    """The attempt that it started last, if it is dead; of a living one the board tells."""
 
 
 class Attached(NamedTuple):
@@ -197,7 +202,11 @@ class Retire(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """Claim nothing more; end when all workers have."""
+    """Claim nothing more, and let the workers end."""
+
+
+class Finish(NamedTuple):
+    """All workers have ended: settle what they left, and end."""
 
 
 class Leave(NamedTuple):

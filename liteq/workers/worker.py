@@ -29,7 +29,10 @@ from liteq.workers.wire import (
 
 logger = logging.getLogger("huey.worker")
 
-INTERRUPTED_FOR_GOOD = Outcome(Disposition.DEAD, "dead", reason="interrupted, and it runs at most once")
+INTERRUPTED = Outcome(Disposition.BACK, "interrupted")
+INTERRUPTED_FOR_GOOD = Outcome(
+    Disposition.DEAD, "interrupted", reason="it was interrupted, and it runs at most once"
+)
 
 
 def worker_main(huey: Huey, spec: ChildSpec, control: Control, line: socket.socket, board: Board) -> int:
@@ -92,7 +95,7 @@ class Worker:
             self._interruptible = True
             outcome = attempt(self._huey, assignment)
         except TaskInterrupted:
-            outcome = BACK
+            outcome = INTERRUPTED
         except Exception as error:
             logger.exception("The outcome of a task can't be stored")
             return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {error!r}")

@@ -60,6 +60,15 @@ def test_dead_keeps_it_aside_with_the_reason(storage: Storage, owner: int) -> No
     assert counts(storage) == {"dead": 1}
 
 
+@pytest.mark.parametrize(("status", "crashes"), [("crashed", 3), ("error", 2)])
+def test_the_crash_that_kills_a_message_counts(
+    storage: Storage, owner: int, status: str, crashes: int
+) -> None:
+    put(storage, message("a", crashes=2))
+    assert settle(storage, claim_one(storage, owner).key, Disposition.DEAD, status=status)
+    assert [task.crashes for task in storage.dead()] == [crashes]
+
+
 @pytest.mark.parametrize("disposition", ENDS)
 def test_every_end_stores_its_results_and_messages(
     storage: Storage, owner: int, disposition: Disposition

@@ -238,9 +238,10 @@ def test_the_source_is_readable_when_work_comes_back(
 # Batches
 
 
-def test_a_batch_takes_effect_as_a_whole(storage: Storage, owner: int) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_batch_takes_effect_as_a_whole(storage: Storage, owner: int, durable: bool) -> None:
     put(storage, "a")
-    with storage.batch():
+    with storage.batch(durable=durable):
         claimed = claim_one(storage, owner)
         assert settle(storage, claimed.key, messages=(message("b"),))
         again = claim_one(storage, owner)
@@ -273,7 +274,17 @@ def test_another_connection_sees_a_batch_when_it_is_over(storage: Storage, secon
     assert second.results() == {"key": b"value"}
 
 
-def test_a_batch_that_raises_has_no_effect(storage: Storage, owner: int) -> None:
+def test_sync_changes_nothing_that_can_be_seen(storage: Storage, owner: int) -> None:
+    storage.sync()
+    with storage.batch(durable=False):
+        fill(storage, owner)
+    before = contents(storage, owner)
+    storage.sync()
+    assert contents(storage, owner) == before
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_batch_that_raises_has_no_effect(storage: Storage, owner: int, durable: bool) -> None:
     if not storage.capabilities.durable:
         pytest.skip("this backend undoes nothing")
     fill(storage, owner)
@@ -281,7 +292,7 @@ def test_a_batch_that_raises_has_no_effect(storage: Storage, owner: int) -> None
     (claimed,) = storage.held(owner)
 
     def change_everything() -> None:
-        with storage.batch():
+        with storage.batch(durable=durable):
             put(storage, "new", message("later", due=NOW + 2))
             assert settle(storage, claimed.key, results=(("done", b"x"),), messages=(message("next"),))
             assert len(claim(storage, owner, now=NOW + 1)) == 4

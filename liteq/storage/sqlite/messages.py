@@ -141,13 +141,12 @@ class MessageVerbs:
         connection, queue = transaction.connection, self.name
         done, back, dead = [], [], []
         for key, outcome in settlements:
+            crashed = outcome.status == "crashed" or outcome.disposition is Disposition.CRASHED
             if outcome.disposition is Disposition.DONE:
                 done.append((key.seq,))
             elif outcome.disposition is Disposition.DEAD:
-                crashed = outcome.status == "crashed"
                 dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason))
             else:
-                crashed = outcome.disposition is Disposition.CRASHED
                 back.append((key.seq, key.attempt, crashes[key] + crashed))
         if done:
             self._end_revocations(transaction, settlements)

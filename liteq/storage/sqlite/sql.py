@@ -174,5 +174,5 @@ FROM dead AS d JOIN queue AS q ON q.seq = d.seq WHERE d.queue = ? ORDER BY d.die
 
 FLUSH: Final = tuple(
     f"DELETE FROM {table} WHERE queue = ?"  # noqa: S608 -- names of our own tables
-    for table in ("priority", "schedule", "claim", "dead", "queue", "result", "revocation", "slot")
+    for table in ("priority", "schedule", "claim", "dead", "queue", "result", "revocation")
 )

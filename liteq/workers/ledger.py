@@ -1,0 +1,111 @@
+"""The dispatcher towards storage: in each turn, one transaction settles and claims."""
+
+from __future__ import annotations
+
+import logging
+
+from liteq import clock
+from liteq.api import Huey
+from liteq.messages import BACK, Claim, Settlement
+from liteq.workers.beat import Beat
+from liteq.workers.pool import Pool
+from liteq.workers.shared import Journal
+
+logger = logging.getLogger("huey.consumer")
+
+
+class Ledger:
+    """What is settled but not committed, and what is known of the queue.
+
+    Args:
+        huey: the application's queue.
+        owner: the consumer's id in storage.
+        lease: microseconds that a claim lasts.
+        beat: the periodic tasks.
+        journal: holds the reports of what is not committed yet.
+    """
+
+    def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, journal: Journal) -> None:
+        self._storage = huey.storage
+        self._owner = owner
+        self._lease = lease
+        self._beat = beat
+        self._journal = journal
+        self._settlements: list[Settlement] = []
+        self._claimed: list[Claim] = []
+        self._to_sync = False
+        self._due: int | None = None
+        self.look = True
+        """There may be something ready in storage."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether everything that was settled is committed."""
+        return not self._settlements
+
+    def settle(self, *settlements: Settlement) -> None:
+        """End claims with the next transaction."""
+        self._settlements.extend(settlements)
+
+    def next_due(self) -> int | None:
+        """When something is due (microseconds of UTC): a scheduled task, a periodic one."""
+        return min((due for due in (self._due, self._beat.next_due()) if due is not None), default=None)
+
+    def turn(self, now: int, monotonic: int, pool: Pool, *, claiming: bool) -> None:
+        """Commit what is settled, claim as much as the pool has room for, and hand it out.
+
+        Raises:
+            StorageError: if storage fails; nothing is lost then, and the next turn tries again.
+        """
+        room = pool.room()
+        if self._settlements or (claiming and self._has_reason(now, room)):
+            self._commit(now, monotonic, room, pool.idle(), claiming)
+        if self._to_sync:
+            self._storage.sync()  # a task that runs at most once may start now, even if the power fails then
+            self._to_sync = False
+        claims, self._claimed = self._claimed, []
+        for claim in pool.hand_out(claims, monotonic):
+            self.settle(Settlement(claim.key, BACK))  # it found no room after all
+
+    def _has_reason(self, now: int, room: int) -> bool:
+        is_due = self._due is not None and self._due <= now
+        return (self.look and room > 0) or is_due or self._beat.is_due(now)
+
+    def _commit(self, now: int, monotonic: int, room: int, idle: int, claiming: bool) -> None:
+        settlements = self._settlements
+        # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
+        durable = bool(settlements) or self._beat.is_due(now)
+        claims: list[Claim] = []
+        with self._storage.batch(durable=durable):
+            held = self._storage.settle(settlements, now) if settlements else []
+            if claiming:
+                self._beat.fire(now)
+                lease = monotonic + self._lease
+                claims = self._storage.claim(self._owner, room, now=now, lease=lease, startable=idle)
+            self._due = self._storage.next_due()
+        self._settlements = []
+        self._claimed.extend(claims)
+        self._to_sync = not durable and any(claim.at_most_once for claim in claims)
+        self._journal.clear()
+        self._beat.fired(now)
+        # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
+        self.look = room <= len(claims) if room else self.look or bool(settlements)
+        _warn_of_lost(settlements, held)
+
+    def outranks(self, lowest: int | None) -> bool:
+        """Whether a ready task has a higher priority than the lowest of those that wait inside workers."""
+        if lowest is None or not self.look:
+            return False
+        top = self._storage.top_priority()
+        return top is not None and top > lowest
+
+
+def _warn_of_lost(settlements: list[Settlement], held: list[bool]) -> None:
+    for settlement, holds in zip(settlements, held, strict=True):
+        if not holds:
+            logger.warning("Message %d was taken by another; an outcome has no effect", settlement.key.seq)
+
+
+def seconds_until(moment: int | None, now: int) -> float | None:
+    """Seconds from one point in time to another, both in microseconds."""
+    return None if moment is None else (moment - now) / clock.SECOND
