@@ -10,7 +10,7 @@ _LONGEST_BACKOFF = 10.0
 _LONGEST_PAUSE = 1.0
 """The longest wait before a child is restarted that had been ready: others may need its place."""
 _QUICK = 0.25
-"""A child that dies so soon after it was ready did not really live."""
+"""Seconds: a child that dies so soon after it was ready, and was of no use, did not really live."""
 _QUICK_DEATHS = 20
 """So many in a row are borne before the next start waits."""
 
@@ -116,8 +116,8 @@ class Child:
         if self.state is State.STOPPING and not self._terminated:
             self._deadline = now + grace if self._deadline is None else min(self._deadline, now + grace)
 
-    def exited(self, now: float, *, clean: bool = False) -> None:
-        """The process has ended; cleanly, if it said that there was nothing wrong."""
+    def exited(self, now: float, *, useful: bool = False) -> None:
+        """The process has ended; it was useful if it did some work or had no reason to complain."""
         if self.state is State.STOPPING:
             self._move(State.NEW if self._replace else State.GONE, now)
         elif self.state is State.STARTING:
@@ -126,16 +126,15 @@ class Child:
                 self._move(State.FAILED, now)
             else:
                 self._back_off(now, self.failed_starts, _LONGEST_BACKOFF)
-        elif self.state is State.READY and clean and self.policy.restart:
-            self._move(State.NEW, now)
         elif self.state is State.READY:
-            self._died(now)
+            self._died(now, useful)
 
-    def _died(self, now: float) -> None:
+    def _died(self, now: float, useful: bool) -> None:
         if not self.policy.restart:
             self._move(State.GONE, now)
             return
-        self._quick_deaths = self._quick_deaths + 1 if now - self._since < _QUICK else 0
+        quick = now - self._since < _QUICK and not useful
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
         beyond = self._quick_deaths - _QUICK_DEATHS
         if beyond <= 0:
             self._move(State.NEW, now)

@@ -299,7 +299,9 @@ class Supervisor:
     def _exited(self, place: Place, end: End) -> None:
         self._read_child(place)  # its last words
         before = place.child.state
-        place.child.exited(time.monotonic(), clean=end.code == 0)
+        last = self._launcher.board.read(place.index) if place.ends is not None else (0, 0)
+        # A worker that dies over a task has lived: the task, which has few lives, is more likely to blame.
+        place.child.exited(time.monotonic(), useful=end.code == 0 or last != (0, 0))
         expected = before is State.STOPPING or (before is State.READY and end.code == 0)
         logger.log(
             logging.DEBUG if expected else logging.WARNING, "The %s (pid %s) %s", place, place.pid, end
@@ -309,7 +311,6 @@ class Supervisor:
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            last = self._launcher.board.read(place.index)
             departed = Departed(place, str(end), last, requested=before is State.STOPPING)
             if before is State.STARTING:
                 departed.close()

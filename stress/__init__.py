@@ -1,0 +1,1 @@
+"""Load, faults and measurements; nothing here is part of the installed package."""
