@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 from collections import deque
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from liteq import clock, signals
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
 from liteq.exceptions import ConfigurationError, TaskException
-from liteq.execution import Ended, run
+from liteq.execution import Ended, dead_outcome, run
 from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Settlement
@@ -82,7 +83,7 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         self.signals = signals.Signal()
         self.in_flight: set[Task] = set()
         self._immediate = immediate
-        self._direct_owner: int | None = None
+        self._direct_owner: tuple[int, int] | None = None
         self.storage = self.create_storage()
 
     # Storage
@@ -212,17 +213,17 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
 
     def dequeue(self) -> Task | None:
         """Take the next ready task; it is this process's until it is given to `execute`."""
-        if self._direct_owner is None:
-            self._direct_owner = self.storage.register(identify())
+        if self._direct_owner is None or self._direct_owner[0] != os.getpid():
+            self._direct_owner = os.getpid(), self.storage.register(identify())
         now, lease = clock.now(), clock.monotonic() + _DIRECT_LEASE
-        claims = self.storage.claim(self._direct_owner, 1, now=now, lease=lease)
+        claims = self.storage.claim(self._direct_owner[1], 1, now=now, lease=lease)
         if not claims:
             return None
         claim = claims[0]
         try:
             task = self.deserialize_task(claim.data)
         except Exception as error:
-            dead = Outcome(Disposition.DEAD, "dead", reason=f"can't be decoded: {error!r}")
+            dead = dead_outcome(self, claim, f"can't be decoded: {error!r}")
             self.storage.settle([Settlement(claim.key, dead)], now)
             raise
         task.claim = claim
@@ -238,43 +239,48 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         waiting = deque(ended.followups if self._immediate else ())
         while waiting:
             followup = waiting.popleft()
-            if followup.signal == signals.SIGNAL_ENQUEUED:
-                self.signals.send(followup.signal, followup.task)
-            waiting.extend(self._attempt(followup.task, None).followups)
+            if self.ready_to_run(followup.task):
+                waiting.extend(self._attempt(followup.task, None).followups)
+            else:
+                self.storage.put([followup.message], clock.now())
         return ended.value
 
     def _attempt(self, task: Task, timestamp: datetime | None) -> Ended:
         now = timestamp or self._get_timestamp()
-        if not self.ready_to_run(task, now):
-            self.add_schedule(task)
-            return Ended(signals.SIGNAL_SCHEDULED)
         claim: Claim | None = task.claim
-        revoked = claim.revoked if claim is not None else self.is_revoked(task, now, peek=False)
+        if not self.ready_to_run(task, now):
+            message = self.message_of(task)
+            self._store(claim, Outcome(Disposition.DONE, signals.SIGNAL_SCHEDULED, messages=(message,)))
+            self.signals.send(signals.SIGNAL_SCHEDULED, task)
+            return Ended(signals.SIGNAL_SCHEDULED)
+        revoked = (claim is not None and claim.revoked) or self.is_revoked(task, now, peek=False)
         ended = run(self, task, revoked=revoked, now=now, isolated=False)
         outcome = ended.outcome()
-        if self._immediate:
-            outcome = outcome._replace(messages=())
+        self._store(claim, outcome._replace(messages=()) if self._immediate else outcome)
+        if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
+            self.storage.restore(task.revoke_id)  # it was revoked while it ran
+        return ended
+
+    def _store(self, claim: Claim | None, outcome: Outcome) -> None:
         if claim is None:
             self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
         elif not self.storage.settle([Settlement(claim.key, outcome)], clock.now())[0]:
-            logger.warning("Task %s was taken by another meanwhile; its outcome has no effect", task.id)
-        if not self._immediate:
-            self.announce(ended)
-        return ended
-
-    def announce(self, ended: Ended) -> None:
-        """Send the signals of what a task caused to be enqueued."""
-        for followup in ended.followups:
-            self.signals.send(followup.signal, followup.task)
+            logger.warning("Task %s was taken by another meanwhile; its outcome has no effect", claim.id)
 
     def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
         """Whether the task's time has come at `timestamp` (now by default)."""
         return task.eta is None or task.eta <= (timestamp or self._get_timestamp())
 
     def read_schedule(self, timestamp: datetime | None = None) -> list[Task]:
-        """Take the tasks out of the schedule whose time has come; enqueue or execute them yourself."""
-        due = self.storage.take_due(clock.to_us(timestamp or self._get_timestamp(), self.utc))
-        return [self.deserialize_task(data) for data in due]
+        """Take the tasks out of the schedule whose time has come; enqueue or execute them yourself.
+
+        Raises:
+            Exception: if a scheduled task can't be decoded; all of them are then left where they are.
+        """
+        moment = clock.to_us(timestamp or self._get_timestamp(), self.utc)
+        for data in self.storage.scheduled():
+            self.deserialize_task(data)  # before any of them is taken out
+        return [self.deserialize_task(data) for data in self.storage.take_due(moment)]
 
     def read_periodic(self, timestamp: datetime | None) -> list[PeriodicTask]:
         """The periodic tasks that are due in the minute of `timestamp`."""
@@ -283,7 +289,10 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
 
     def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
         """What is stored of a failure, and found in `TaskException.metadata`."""
-        error = repr(exception)
+        try:
+            error = repr(exception)
+        except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
+            error = f"{type(exception).__name__}(…)"
         if isinstance(exception, TaskException):
             error = exception.metadata.get("error") or error
         return {

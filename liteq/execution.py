@@ -11,7 +11,7 @@ import copy
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from liteq import clock
@@ -26,7 +26,7 @@ from liteq.exceptions import (
     TaskTimeout,
 )
 from liteq.hooks import Hooks
-from liteq.messages import Disposition, Error, Message, Outcome
+from liteq.messages import Claim, Disposition, Error, Message, Outcome
 from liteq.retry import next_retry
 from liteq.serializer import Serializer
 from liteq.tasks import PeriodicTask, Task
@@ -128,7 +128,19 @@ def run(runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated:
     logger.debug("%s executed in %0.3fs", task, time.monotonic() - started)
     runtime.hooks.post_execute.run(task, ended.value, None)
     runtime.signals.send(s.SIGNAL_COMPLETE, task)
+    for followup in ended.followups:
+        runtime.signals.send(followup.signal, followup.task)
     return ended
+
+
+def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:
+    """The end of a task that will not run again by itself; whoever waits for its result gets an error."""
+    outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
+    if not runtime.results:
+        return outcome
+    metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}
+    error = runtime.serializer.serialize(Error(metadata))
+    return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
 
 
 def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime) -> str | None:
@@ -163,29 +175,50 @@ def _call(runtime: Runtime, task: Task, ended: Ended) -> None:
         ended.followups.append(_followup(runtime, following))
 
 
+_SIGNALS: tuple[tuple[type[BaseException], str], ...] = (
+    (TaskTimeout, s.SIGNAL_TIMEOUT),
+    (TaskLockedException, s.SIGNAL_LOCKED),
+    (RateLimitExceeded, s.SIGNAL_RATE_LIMITED),
+    (CancelExecution, s.SIGNAL_CANCELED),
+)
+
+
 def _classify(runtime: Runtime, task: Task, exception: BaseException) -> _Failure:
     """Say what kind of failure it is, and grant the retry that some of them come with."""
-    if isinstance(exception, TaskTimeout):
-        return _Failure(exception, s.SIGNAL_TIMEOUT)
-    if isinstance(exception, TaskLockedException):
-        return _Failure(exception, s.SIGNAL_LOCKED)
+    if isinstance(exception, RetryTask):
+        return _asked_for_retry(runtime, task, exception)
+    signal = next((signal for kind, signal in _SIGNALS if isinstance(exception, kind)), None)
+    if signal is None:
+        return _Failure(exception, s.SIGNAL_ERROR, logging.ERROR)
+    failure = _Failure(exception, signal)
     if isinstance(exception, RateLimitExceeded):
         task.retries += bool(exception.retry)
-        return _Failure(exception, s.SIGNAL_RATE_LIMITED, explicit_delay=task.retry_delay or exception.delay)
-    if isinstance(exception, RetryTask):
-        task.retries += 1
-        return _Failure(exception, None, logging.INFO, _delay_of(runtime, exception))
-    if isinstance(exception, CancelExecution):
+        failure.explicit_delay = task.retry_delay or exception.delay
+    elif isinstance(exception, CancelExecution):
         wanted = task.retries if exception.retry is None else exception.retry
         task.retries = max(task.retries, 1) if wanted else 0
-        return _Failure(exception, s.SIGNAL_CANCELED)
-    return _Failure(exception, s.SIGNAL_ERROR, logging.ERROR)
+    return failure
+
+
+def _asked_for_retry(runtime: Runtime, task: Task, exception: RetryTask) -> _Failure:
+    try:
+        delay = _delay_of(runtime, exception)
+    except ValueError as error:
+        return _Failure(error, s.SIGNAL_ERROR, logging.ERROR)
+    task.retries += 1
+    return _Failure(exception, None, logging.INFO, delay)
 
 
 def _delay_of(runtime: Runtime, exception: RetryTask) -> float | None:
-    if not exception.eta and exception.delay is None:
+    """Seconds until the retry that was asked for; None leaves it to the task, less than 0 means at once."""
+    delay = exception.delay
+    if isinstance(delay, timedelta):
+        delay = delay.total_seconds()
+    if exception.eta is None and isinstance(delay, int | float):
+        return max(0.0, delay)
+    if exception.eta is None and delay is None:
         return None
-    due = clock.normalize_time(exception.eta, exception.delay, runtime.utc)
+    due = clock.normalize_time(exception.eta, delay, runtime.utc)
     return (due - clock.naive_now(runtime.utc)).total_seconds()
 
 
@@ -205,10 +238,14 @@ def _conclude_failure(runtime: Runtime, task: Task, failure: _Failure) -> Ended:
         ended.results.extend(_error_results(runtime, task, exception, final))
     runtime.hooks.post_execute.run(task, None, exception)
     if surfaces and task.on_error is not None:
-        ended.followups.append(_error_handler(runtime, task.on_error, task, exception))
+        handler = _error_handler(runtime, task.on_error, task, exception)
+        ended.followups.append(handler)
+        runtime.signals.send(handler.signal, handler.task)
     if not final:
         runtime.signals.send(s.SIGNAL_RETRYING, task)
-        ended.followups.append(_retry(runtime, task, failure.explicit_delay))
+        retry = _retry(runtime, task, failure.explicit_delay)
+        ended.followups.append(retry)
+        runtime.signals.send(retry.signal, retry.task)
     return ended
 
 
@@ -233,6 +270,8 @@ def _error_handler(runtime: Runtime, handler: Task, task: Task, exception: BaseE
     arguments = handler.args
     handler.args = (*arguments, exception)
     try:
+        # Many an exception can be pickled, and then not read back.
+        runtime.serializer.deserialize(runtime.serializer.serialize(exception))
         return _followup(runtime, handler)
     except Exception:  # noqa: BLE001 -- an exception that can't be serialized is described instead
         handler.args = (*arguments, TaskException(runtime.build_error_result(task, exception)))

@@ -69,6 +69,16 @@ def identify(pid: int | None = None) -> Identity:
     return Identity(_host(), pid, started)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process stands still (SIGSTOP, a debugger), so that nothing follows from its silence."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
+    except psutil.NoSuchProcess:
+        return False
+
+
 def is_gone(identity: Identity) -> bool | None:
     """Whether the process has ended; None if it can't be told from here (another pid namespace)."""
     boot, _, namespace = identity.host.partition("/")

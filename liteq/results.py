@@ -146,11 +146,11 @@ class Result:
         look = _FIRST_LOOK
         while True:
             ticket = wakeup.ticket()
-            # In this order: a task that ends between the two has stored its result before it is read.
-            live = self._result is EmptyData and self.huey.storage.is_live(self.id)
             value = self._read(preserve)
-            if value is not EmptyData or not live:
+            if value is not EmptyData:
                 return value
+            if not self.huey.storage.is_live(self.id):
+                return self._read(preserve)  # it may have ended between the two looks
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ResultTimeout(f"no result of task {self.id} within {timeout} seconds")
@@ -234,8 +234,7 @@ class ResultGroup:
             before = len(waiting)
             for _ in range(before):
                 result = waiting.popleft()
-                live = result.huey.storage.is_live(result.id)
-                if result.is_ready() or not live:
+                if result.is_ready() or not result.huey.storage.is_live(result.id):
                     yield result.get()
                 else:
                     waiting.append(result)

@@ -152,7 +152,7 @@ class Task:
 
     def extend_data(self, data: Any) -> None:
         """Add the value of the stage before: a tuple to the arguments, a dict to the missing keywords."""
-        if data is None or data == ():
+        if data is None:
             return
         if isinstance(data, tuple):
             self.args += data

@@ -154,7 +154,7 @@ class TaskWrapper(Generic[P, R]):
             "expires": expires,
             "timeout": timeout,
         }
-        check_options(**options)
+        check_options(id=id, **options)
         return self.huey.enqueue(self.task_class(tuple(args or ()), kwargs or {}, id=id, eta=due, **options))
 
     def map(self, it: Iterable[Any]) -> ResultGroup | None:
@@ -212,7 +212,7 @@ def check_options(**options: Any) -> None:
             if not isinstance(value, datetime):
                 clock.seconds_of(value, name)
         elif name == "id":
-            if not isinstance(value, str) or not value or "\n" in value:
-                raise ValueError(f"id must be a line of text, not {value!r}")
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"id must be a text that is not empty, not {value!r}")
         elif name in {"retry_delay", "retry_backoff", "timeout"}:
             clock.seconds_of(value, name)

@@ -53,8 +53,8 @@ class Bell:
         if self._fd is None:
             with self._lock:
                 if self._fd is None:
-                    # Not through a symbolic link: somebody else may own the folder.
-                    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                    # Not through a symbolic link, nor into a pipe: the folder may be everybody's.
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                     self._fd = os.open(self.path, flags, 0o600)
         return self._fd
 

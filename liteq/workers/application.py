@@ -25,7 +25,7 @@ def load(path: str) -> Huey:
         BrokenApplication: if the module raised.
     """
     module_name, _, attribute = path.rpartition(".")
-    if not module_name:
+    if not all(path.split(".")[:-1]) or not module_name:
         raise ConfigurationError(
             f"{path!r} is not the path of a queue: name it as module.attribute, like app.huey"
         )

@@ -73,6 +73,7 @@ class Child:
         self._deadline: float | None = None
         self._terminated = False
         self._replace = False
+        self._tried_again = False
 
     def _move(self, state: State, now: float, deadline: float | None = None) -> None:
         if state not in _TRANSITIONS[self.state]:
@@ -110,6 +111,11 @@ class Child:
         if self.state is State.READY:
             self._replace = True
             self._move(State.STOPPING, now)
+
+    def try_again(self) -> None:
+        """It ends before its time, while it is to end: let another process finish its work, once."""
+        self._replace = self.state is State.STOPPING and not self._tried_again
+        self._tried_again = True
 
     def limit(self, now: float, grace: float) -> None:
         """Its time to end by itself is over in `grace` seconds."""

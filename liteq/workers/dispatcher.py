@@ -17,7 +17,8 @@ from typing import Any
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
-from liteq.identity import Identity, identify
+from liteq.execution import dead_outcome
+from liteq.identity import Identity, identify, is_stopped
 from liteq.messages import BACK, ClaimKey, Disposition, Settlement
 from liteq.workers import wire
 from liteq.workers.beat import Beat
@@ -28,7 +29,7 @@ from liteq.workers.ledger import Ledger, seconds_until
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.process import ignore
-from liteq.workers.recovery import crashed, dead_outcome, returned
+from liteq.workers.recovery import crashed, returned
 from liteq.workers.shared import Board, Journal
 from liteq.workers.watch import Watch
 
@@ -111,7 +112,7 @@ class Dispatcher:
         self._draining = False
         self._finishing = False
         self._leaving = False
-        for packet in journal:
+        for packet in journal.take_over():
             self._take_report(wire.unpack_report(packet), None)
         control.socket.setblocking(False)
         self._selector = selectors.DefaultSelector()
@@ -159,7 +160,8 @@ class Dispatcher:
             self._check_version()
         for key, _ in events:
             if isinstance(key.data, Worker):
-                self._read_worker(key.data)
+                if self._pool.get(key.data.token) is not None:  # not buried by an event before this one
+                    self._read_worker(key.data)
             elif key.data is self._watch:
                 self._watch.rang()
                 self._ledger.look = True
@@ -171,11 +173,13 @@ class Dispatcher:
             self._ledger.look = self._watch.has_changed()
 
     def _read_worker(self, worker: Worker) -> None:
-        for packet in worker.reports():
-            self._journal.append(packet)
-            self._take_report(wire.unpack_report(packet), worker)
+        self._read_reports(worker)
         if worker.ended and self._deputy.in_charge:
             self._bury(worker, "ended", requested=False)
+
+    def _read_reports(self, worker: Worker) -> None:
+        for packet in worker.reports(self._journal):
+            self._take_report(wire.unpack_report(packet), worker)
 
     def _take_report(self, report: wire.Report, worker: Worker | None) -> None:
         claim = worker.reported(report, clock.monotonic()) if worker is not None else None
@@ -183,7 +187,7 @@ class Dispatcher:
         if report.outcome is None:
             return  # the worker has settled it
         outcome = report.outcome
-        self._interrupted = self._interrupted or outcome.status == "interrupted"
+        self._interrupted = self._interrupted or (self._draining and outcome.status == "interrupted")
         if outcome.disposition is Disposition.DEAD and claim is not None:
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
             outcome = dead_outcome(self._huey, claim, outcome.reason)
@@ -234,7 +238,7 @@ class Dispatcher:
             self._take_back(worker)
             running = self._inheritance.take(message.last or self._board.read(message.place))
             if running is not None:
-                worker.in_hand[running.seq, running.attempt] = running
+                worker.is_running(running, clock.monotonic())
         self._pool.add(worker)
         self._selector.register(line, selectors.EVENT_READ, worker)
         if self._draining:
@@ -255,13 +259,11 @@ class Dispatcher:
     def _bury(self, worker: Worker, how: str, *, requested: bool) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         self._selector.unregister(worker.line)
-        for packet in worker.reports():
-            self._journal.append(packet)
-            self._take_report(wire.unpack_report(packet), worker)
+        self._read_reports(worker)
         self._take_back(worker)
         for claim in worker.in_hand.values():
             if requested:
-                self._interrupted = True
+                self._interrupted = self._draining
                 self._ledger.settle(returned(self._huey, claim, "interrupted"))
             else:
                 outcome = crashed(self._huey, claim, how, self._options.max_crashes)
@@ -303,8 +305,11 @@ class Dispatcher:
                 self._take_back(worker)
                 self._ledger.look = True
         for claim in self._inheritance.unaccounted(monotonic):
-            why = "its dispatcher died before it was known to run"
-            self._ledger.settle(returned(self._huey, claim, why))
+            if any(is_stopped(worker.pid) for worker in self._pool):
+                # One that was stopped in the instant between taking a task and saying so may have it.
+                self._ledger.settle(returned(self._huey, claim, "its dispatcher died"))
+            else:
+                self._ledger.settle(Settlement(claim.key, BACK))  # it never left the dead dispatcher
 
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""

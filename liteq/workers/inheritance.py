@@ -15,7 +15,7 @@ class Inheritance:
     """Claims whose fate is not known yet.
 
     Each is found in a worker's line (not started), on the board (running) or in a report (done). What is in
-    none of these places after a while never left the dead dispatcher, or its report died with it.
+    none of these places after a while never left the dead dispatcher.
     """
 
     def __init__(self, claims: Iterable[Claim]) -> None:

@@ -67,7 +67,7 @@ class Launcher:
         place.control = Control(ours)
         passed = [theirs.fileno()]
         if place.kind == "worker":
-            self.board.write(place.index, 0, 0)
+            self.board.clear(place.index)
             place.ends = packet_pair()
             passed.append(place.ends[1].fileno())
         if self.by_itself:

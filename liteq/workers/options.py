@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from liteq.exceptions import ConfigurationError
 
@@ -52,21 +54,28 @@ class ConsumerOptions:
             raise ConfigurationError(
                 f"worker type must be process, thread or greenlet, not {self.worker_type!r}"
             )
-        _at_least("workers", self.workers, 1)
-        _at_least("max-tasks", self.max_tasks, 1)
-        _at_least("shutdown-timeout", self.shutdown_timeout, 0)
-        _at_least("backoff", self.backoff, 1)
-        _at_least("max-crashes", self.max_crashes, 1)
-        for name in ("health_check_interval", "delay", "max_delay", "scheduler_interval", "lease"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name.replace('_', '-')} must be more than 0, not {value}")
+        for name in ("workers", "max_tasks", "max_crashes"):
+            _check(name, getattr(self, name), int, lambda value: value >= 1, "a whole number, 1 or more")
+        _check(
+            "shutdown_timeout", self.shutdown_timeout, float, lambda value: value >= 0, "0 or more seconds"
+        )
+        _check("backoff", self.backoff, float, lambda value: value >= 1, "a number, 1 or more")
+        for name in _PERIODS:
+            _check(name, getattr(self, name), float, lambda value: value > 0, "seconds, more than 0")
         if self.graceful_signal not in {None, "INT", "TERM"}:
             raise ConfigurationError(f"graceful-signal must be INT or TERM, not {self.graceful_signal!r}")
         if not (sys.platform.startswith("linux") and hasattr(os, "fork")):
             raise ConfigurationError("consumers run on Linux only in this version")
 
 
-def _at_least(name: str, value: float | None, least: float) -> None:
-    if value is not None and not value >= least:  # not `<`, which lets nan pass
-        raise ConfigurationError(f"{name} must be at least {least}, not {value}")
+_PERIODS = ("health_check_interval", "delay", "max_delay", "scheduler_interval", "kill_after", "lease")
+_OPTIONAL = {"max_tasks", "shutdown_timeout", "delay", "max_delay"}
+
+
+def _check(name: str, value: Any, kind: type, holds: Callable[[Any], bool], wanted: str) -> None:
+    if value is None and name in _OPTIONAL:
+        return
+    kinds = (int, float) if kind is float else kind
+    # A condition that nan fails as well.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not holds(value):
+        raise ConfigurationError(f"{name.replace('_', '-')} must be {wanted}, not {value!r}")

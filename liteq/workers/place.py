@@ -36,7 +36,7 @@ class Place:
     @property
     def is_unborn(self) -> bool:
         """Whether a process was asked for, and its pid is not known yet."""
-        return self.child.state is State.STARTING and self.pid is None
+        return self.control is not None and self.pid is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process; its pid is ours until it has been waited for."""

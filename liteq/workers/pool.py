@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 
 from liteq.messages import Claim
+from liteq.workers.shared import Journal
 from liteq.workers.wire import STOP_PACKET, Report, pack_task, receive_all, unpack_task
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
@@ -71,6 +74,11 @@ class Worker:
         self.handed_out += 1
         return True
 
+    def is_running(self, claim: Claim, now: int) -> None:
+        """It was given this task by another dispatcher, and is at it."""
+        self.in_hand[claim.seq, claim.attempt] = claim
+        self.last_report = now
+
     def reported(self, report: Report, now: int) -> Claim | None:
         """Take note of an outcome; the claim that it ends, if the worker had it."""
         self._full = False
@@ -86,7 +94,9 @@ class Worker:
         """Take back the tasks that it has not started; from here on it can't start them."""
         taken: list[Attempt] = []
         self._full = False
-        for packet in receive_all(self._far_end)[0]:
+        if self._far_end.fileno() < 0:
+            return taken  # let go: what it had not started was taken back before
+        for packet in receive_all(self._far_end):
             assignment = unpack_task(packet)
             if assignment is None:
                 self.stopped = False
@@ -97,10 +107,12 @@ class Worker:
         self._duration = max(self._duration, 10.0 * _PREFETCHED_TIME)
         return taken
 
-    def reports(self) -> list[bytes]:
-        """The packets that it has sent since the last call; notes if there can't be more."""
-        packets, self.ended = receive_all(self.line)
-        return packets
+    def reports(self, journal: Journal) -> Iterator[bytes]:
+        """The reports that it has sent, through the journal; notes if there will be no more."""
+        with suppress(BlockingIOError):
+            while packet := journal.receive(self.line):
+                yield packet
+            self.ended = True
 
     def stop(self) -> None:
         """Tell it to end once it has done what it has in hand."""
@@ -186,10 +198,8 @@ class Pool:
 
     def lowest_waiting(self) -> int | None:
         """The lowest priority among the tasks that wait inside workers; None if none waits."""
-        return min(
-            (min(c.priority for c in w.in_hand.values()) for w in self._workers.values() if w.waiting),
-            default=None,
-        )
+        waiting = (c for w in self._workers.values() for c in islice(w.in_hand.values(), 1, None))
+        return min((claim.priority for claim in waiting), default=None)
 
     def next_stuck(self) -> int | None:
         """When the next worker may turn out to be stuck, in microseconds of the monotonic clock."""

@@ -6,20 +6,11 @@ import logging
 
 from liteq import clock
 from liteq.api import Huey
+from liteq.execution import dead_outcome
 from liteq.identity import Identity, is_gone
-from liteq.messages import BACK, Claim, Disposition, Error, Outcome, Settlement
+from liteq.messages import BACK, Claim, Disposition, Outcome, Settlement
 
 logger = logging.getLogger("huey.consumer")
-
-
-def dead_outcome(huey: Huey, claim: Claim, reason: str) -> Outcome:
-    """The end of a task that will not run again by itself; whoever waits for its result gets an error."""
-    outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
-    if not huey.results:
-        return outcome
-    metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}
-    error = huey.serializer.serialize(Error(metadata))
-    return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
 
 
 def crashed(huey: Huey, claim: Claim, how: str, max_crashes: int) -> Outcome:

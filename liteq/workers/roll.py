@@ -24,9 +24,18 @@ class Roll:
         """Replace these, in this order."""
         self._waiting.extend(places)
 
+    def has_ended(self) -> bool:
+        """Whether the last of them is back; says so once."""
+        current = self._current
+        if self._waiting or current is None or current.child.state is not State.READY:
+            return False
+        self._current = None
+        return True
+
     def cancel(self) -> None:
         """Leave the rest as they are."""
         self._waiting.clear()
+        self._current = None
 
     def next_deadline(self, dispatcher: Place) -> float | None:
         """When `step` has something to say, if nothing else happens before."""

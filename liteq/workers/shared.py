@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import socket
 import struct
-from collections.abc import Iterator
+
+from liteq.workers.wire import MAX_PACKET
 
 _ENTRY = struct.Struct("<QQ")
 _LENGTH = struct.Struct("<Q")
@@ -12,7 +14,7 @@ _JOURNAL_SIZE = 8 * 1024 * 1024
 
 
 class Board:
-    """One line for each worker: which attempt it started last. Written by the worker, read after a death."""
+    """One line for each worker: which attempt it is at. Written by the worker, read after a death."""
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, workers * _ENTRY.size))
@@ -21,39 +23,71 @@ class Board:
         """Note that the worker at `index` starts an attempt."""
         _ENTRY.pack_into(self._memory, index * _ENTRY.size, seq, attempt)
 
+    def clear(self, index: int) -> None:
+        """Note that the worker at `index` has reported the end of its attempt, or is a new one."""
+        self.write(index, 0, 0)
+
     def read(self, index: int) -> tuple[int, int]:
-        """The message and the attempt that the worker at `index` started last."""
+        """The message and the attempt that the worker at `index` is at; zeros if it is at none."""
         seq, attempt = _ENTRY.unpack_from(self._memory, index * _ENTRY.size)
         return seq, attempt
 
 
 class Journal:
-    """Reports that the dispatcher has read but not committed yet, for the next one in case it dies."""
+    """Reports that the dispatcher has read but not committed yet, for the next one in case it dies.
+
+    The kernel copies each report straight into the journal, and a copy is never left half done. So a report
+    is at any moment in its socket or here: even in the instant before its length is written, its first byte,
+    zeroed before, tells that it has arrived, and a pickle knows its own end.
+    """
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _JOURNAL_SIZE)
+        self._view = memoryview(self._memory)
+        self._used = 0
 
-    def append(self, packet: bytes) -> None:
-        """Add a packet, if there is room: what the workers can have in hand at once fits many times."""
-        used: int
-        (used,) = _LENGTH.unpack_from(self._memory)
-        start = _LENGTH.size + used
-        end = start + _LENGTH.size + len(packet)
-        if end > _JOURNAL_SIZE:
-            return
-        _LENGTH.pack_into(self._memory, start, len(packet))
-        self._memory[start + _LENGTH.size : end] = packet
-        _LENGTH.pack_into(self._memory, 0, end - _LENGTH.size)  # last: a torn entry is not there
+    def receive(self, line: socket.socket) -> bytes:
+        """The next report on a line; empty if there will be none any more.
+
+        Raises:
+            BlockingIOError: if there is none now.
+        """
+        start = _LENGTH.size + self._used + _LENGTH.size
+        if start + MAX_PACKET >= _JOURNAL_SIZE:
+            return line.recv(MAX_PACKET, socket.MSG_DONTWAIT)  # far more than the workers can have in hand
+        space = self._view[start : start + MAX_PACKET]
+        try:
+            length = line.recv_into(space, MAX_PACKET, socket.MSG_DONTWAIT)
+        except ConnectionResetError:  # told once, before the last packets of one that has ended
+            length = line.recv_into(space, MAX_PACKET, socket.MSG_DONTWAIT)
+        if not length:
+            return b""
+        _LENGTH.pack_into(self._memory, start - _LENGTH.size, length)
+        self._advance(self._used + _LENGTH.size + length)
+        return bytes(self._view[start : start + length])
 
     def clear(self) -> None:
         """Forget all: they are committed."""
-        _LENGTH.pack_into(self._memory, 0, 0)
+        self._advance(0)
 
-    def __iter__(self) -> Iterator[bytes]:
-        (used,) = _LENGTH.unpack_from(self._memory)
-        at, end = _LENGTH.size, _LENGTH.size + used
+    def _advance(self, used: int) -> None:
+        self._memory[2 * _LENGTH.size + used] = 0
+        _LENGTH.pack_into(self._memory, 0, used)
+        self._used = used
+
+    def take_over(self) -> list[bytes]:
+        """The reports that the dispatcher before this one left; they stay until the next `clear`."""
+        (self._used,) = _LENGTH.unpack_from(self._memory)
+        packets = []
+        at, end = _LENGTH.size, _LENGTH.size + self._used
         while at < end:
             (length,) = _LENGTH.unpack_from(self._memory, at)
-            at += _LENGTH.size
-            yield self._memory[at : at + length]
-            at += length
+            packets.append(self._memory[at + _LENGTH.size : at + _LENGTH.size + length])
+            at += _LENGTH.size + length
+        last = at + _LENGTH.size
+        if last < _JOURNAL_SIZE and self._memory[last]:
+            packets.append(self._memory[last : last + MAX_PACKET])
+            # It was not counted: make room for what comes now behind it, as if it were as long as can be.
+            _LENGTH.pack_into(self._memory, at, MAX_PACKET)
+            self._advance(self._used + _LENGTH.size + MAX_PACKET)
+        return packets

@@ -159,26 +159,16 @@ class Supervisor:
             self._launcher.template, self._next_template = template, None
             if not self._stopping:
                 self._roll.begin(self._places)
-            self._reload_if_asked_again()
-        else:
-            self._introduce(found)
+        elif not self._announced:
+            logger.info(
+                "liteq %s, pid %d: %s", liteq.__version__, os.getpid(), found.introduce(self._options)
+            )
+            logger.debug("Tasks: %s", found.names)
         if found.unsafe is not None:
             logger.warning("Each worker imports the application for itself, because %s", found.unsafe)
             self._launcher.by_itself = True
             self._end_template(template)
-
-    def _introduce(self, found: Loaded) -> None:
-        workers = f"{self._options.workers} {self._options.worker_type} workers"
-        logger.info(
-            "liteq %s, pid %d: queue %r in %s, %s, %d tasks known",
-            liteq.__version__,
-            os.getpid(),
-            found.queue,
-            found.storage,
-            workers.removesuffix("s") if self._options.workers == 1 else workers,
-            found.tasks,
-        )
-        logger.debug("Tasks: %s", found.names)
+        self._reload_if_asked_again()
 
     def _load_failed(self, template: Template, failure: LoadFailed) -> None:
         if template is self._next_template:
@@ -189,10 +179,10 @@ class Supervisor:
             self._fail(EXIT_USAGE if failure.usage else EXIT_APPLICATION, failure.text)
 
     def _reload(self) -> None:
-        if self._next_template is not None:
-            self._reload_again = True  # what it imports may be older than what is there now
+        if self._next_template is not None or not self._launcher.is_able:
+            self._reload_again = True  # what is being imported may be older than what is there now
             return
-        if self._stopping or not self._launcher.is_able:
+        if self._stopping:
             return
         logger.info("SIGHUP received: loading the application anew")
         if self._launcher.by_itself:
@@ -230,6 +220,8 @@ class Supervisor:
         if replaced is not None:
             leaves = replaced is self._dispatcher
             self._liaison.tell(wire.Leave() if leaves else wire.Retire(replaced.token))
+        if self._roll.has_ended():
+            logger.info("The new code is in force")
         for place in self._places:
             self._act_on(place, place.child.due(now), now)
         if all(place.child.is_over for place in self._workers):
@@ -255,8 +247,11 @@ class Supervisor:
         for place in self._places:
             if place.token == message.token and place.is_unborn:
                 place.pid = message.pid
-                if message.pid in self._unclaimed_exits:
-                    self._exited(place, self._unclaimed_exits.pop(message.pid))
+                end = self._unclaimed_exits.pop(message.pid, None)
+                if end is not None:
+                    self._exited(place, end)
+                elif place.child.state is State.STOPPING and place.kind == "worker":
+                    self._liaison.attach(place)
 
     def _read_child(self, place: Place) -> None:
         if place.control is None:
@@ -299,6 +294,8 @@ class Supervisor:
     def _exited(self, place: Place, end: End) -> None:
         self._read_child(place)  # its last words
         before = place.child.state
+        if place is self._dispatcher:
+            self._note_end_of_dispatcher(end)
         last = self._launcher.board.read(place.index) if place.ends is not None else (0, 0)
         # A worker that dies over a task has lived: the task, which has few lives, is more likely to blame.
         place.child.exited(time.monotonic(), useful=end.code == 0 or last != (0, 0))
@@ -306,8 +303,6 @@ class Supervisor:
         logger.log(
             logging.DEBUG if expected else logging.WARNING, "The %s (pid %s) %s", place, place.pid, end
         )
-        if place is self._dispatcher and end.code == EXIT_INTERRUPTED:
-            self._exit_code = self._exit_code or EXIT_INTERRUPTED
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
@@ -319,6 +314,12 @@ class Supervisor:
         place.pid = place.control = place.ends = None
         if place.child.state is State.FAILED:
             self._fail(EXIT_CRASH_LOOP, f"The {place} can't be kept running: it {end}")
+
+    def _note_end_of_dispatcher(self, end: End) -> None:
+        if end.code == EXIT_INTERRUPTED:
+            self._exit_code = self._exit_code or EXIT_INTERRUPTED
+        elif end.code and self._stopping and self.failure is None:
+            self._dispatcher.child.try_again()  # the journal still has what it did not commit
 
     def _close_inherited(self) -> None:
         """In a child: close what only the supervisor may hold, or its death would not be seen."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.workers.application import BrokenApplication, load, unsafe_to_fork
+from liteq.workers.options import ConsumerOptions
 from liteq.workers.process import fork
 from liteq.workers.wire import Control
 
@@ -44,6 +45,11 @@ class Loaded(NamedTuple):
     queue: str
     unsafe: str | None
     """Why children must import the application for themselves."""
+
+    def introduce(self, options: ConsumerOptions) -> str:
+        """Who the consumer is, in a line."""
+        workers = f"{options.workers} {options.worker_type} worker{'s' if options.workers > 1 else ''}"
+        return f"queue {self.queue!r} in {self.storage}, {workers}, {self.tasks} tasks known"
 
 
 class LoadFailed(NamedTuple):

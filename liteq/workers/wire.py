@@ -13,6 +13,8 @@ import pickle
 import socket
 import struct
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome
@@ -96,20 +98,21 @@ def unpack_report(packet: bytes) -> Report:
     )
 
 
-def receive_all(end: socket.socket) -> tuple[list[bytes], bool]:
-    """All packets that wait at an end; and whether the other side is gone.
+def receive_all(end: socket.socket) -> Iterator[bytes]:
+    """The packets that wait at an end, each taken when it is asked for.
 
     It does not block by a flag of the call, since the descriptor's own is shared with all duplicates.
     """
-    packets = []
+    with suppress(BlockingIOError):
+        while packet := _receive(end):
+            yield packet
+
+
+def _receive(end: socket.socket) -> bytes:
     try:
-        while packet := end.recv(MAX_PACKET, socket.MSG_DONTWAIT):
-            packets.append(packet)
-    except BlockingIOError:
-        return packets, False
-    except ConnectionResetError:
-        return packets, True
-    return packets, True
+        return end.recv(MAX_PACKET, socket.MSG_DONTWAIT)
+    except ConnectionResetError:  # told once, before the last packets of one that has ended
+        return end.recv(MAX_PACKET, socket.MSG_DONTWAIT)
 
 
 class Control:
@@ -158,12 +161,15 @@ class Control:
         """
         try:
             data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
-        except ConnectionResetError:
-            return None
+        except ConnectionResetError:  # told once, before the last words of one that has ended
+            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
         return (pickle.loads(data), descriptors) if data else None
 
     def close(self) -> None:
-        """Close this end."""
+        """Close this end, and what was still to be sent."""
+        while self._backlog:
+            for fd in self._backlog.popleft()[1]:
+                os.close(fd)
         self.socket.close()
 
 
@@ -178,7 +184,7 @@ class Attach(NamedTuple):
     """The worker's index in the pool."""
     pid: int
     last: tuple[int, int] | None = None
-    """The attempt that it started last, if it is dead; of a living one the board tells."""
+    """The attempt that it was at, if it is dead; of a living one the board tells."""
 
 
 class Attached(NamedTuple):

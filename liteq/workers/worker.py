@@ -12,7 +12,7 @@ from types import FrameType
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageError, TaskInterrupted, UnknownTask
-from liteq.execution import Ended, run
+from liteq.execution import run
 from liteq.messages import BACK, Disposition, Error, Outcome, Settlement
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
@@ -56,6 +56,7 @@ class Worker:
         self._index = spec.place
         self._line = line
         self._board = board
+        self._pid = os.getpid()
         self._interruptible = False
         self._stopping = False
 
@@ -79,7 +80,10 @@ class Worker:
             self._board.write(self._index, assignment.key.seq, assignment.key.attempt)
             started = time.perf_counter_ns()
             outcome = self._run(assignment)
+            if os.getpid() != self._pid:
+                os._exit(0)  # a task forked, and its child came back here: it is not a worker
             self._report(assignment, outcome, (time.perf_counter_ns() - started) // 1000)
+            self._board.clear(self._index)
 
     def _receive(self) -> bytes | None:
         try:
@@ -134,10 +138,7 @@ def attempt(huey: Huey, assignment: Assignment) -> Outcome:
         logger.exception("A message can't be decoded")
         return Outcome(Disposition.DEAD, "dead", reason=f"can't be decoded: {error!r}")
     now = clock.naive_now(huey.utc)
-    ended: Ended = run(huey, task, revoked=assignment.revoked, now=now, isolated=True)
-    if ended.followups:
-        huey.announce(ended)
-    return ended.outcome()
+    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True).outcome()
 
 
 def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:

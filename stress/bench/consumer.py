@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,9 +46,7 @@ def consumer(workers: int, durability: str = "full") -> Iterator[tuple[Any, subp
             wait_until(lambda: b"Ready in" in Path(f"{folder}/log").read_bytes())
             ready = time.monotonic() - began
             sys.path.insert(0, str(HERE))
-            import app
-
-            yield app, process, ready
+            yield import_module("app"), process, ready
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

@@ -1,6 +1,6 @@
 """Measure the core on this machine: `python stress/bench/run.py [--rounds N] [--idle SECONDS]`.
 
-Only ratios between rows of one run mean something: machines differ, and one machine differs from hour to hour.
+Only ratios between rows of one run mean something: machines differ, and one differs from hour to hour.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -47,7 +49,7 @@ def bare_loop(durability: str, tasks: int = 30_000) -> float:
         with db:
             db.executemany("INSERT INTO ready (data) VALUES (?)", [(b"x" * 80,)] * tasks)
         began = time.perf_counter()
-        held: list[tuple[int]] = []
+        held: list[tuple[Any]] = []
         while True:
             db.execute("BEGIN IMMEDIATE")
             db.executemany("DELETE FROM claim WHERE seq = ?", held)
@@ -105,14 +107,20 @@ def rerun_after_kill(rounds: int) -> list[float]:
         for number in range(rounds):
             starts, gate = Path(folder, f"starts{number}"), Path(folder, f"gate{number}")
             handle = app.hold(str(starts), str(gate))
-            pid = int(wait_until(lambda path=starts: path.exists() and path.read_text()).split()[0])
+            pid = int(wait_until(partial(_lines, starts, 1))[0].split()[0])
             killed = time.time_ns()
             os.kill(pid, 9)
-            lines = wait_until(lambda path=starts: (text := path.read_text()).count("\n") == 2 and text)
-            times.append((int(lines.split("\n")[1].split()[1]) - killed) / 1e6)
+            again = wait_until(partial(_lines, starts, 2))[1]
+            times.append((int(again.split()[1]) - killed) / 1e6)
             gate.touch()
             handle.get(blocking=True, timeout=10)
     return times
+
+
+def _lines(path: Path, count: int) -> list[str]:
+    """The lines of a file, once there are so many."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return lines if len(lines) >= count else []
 
 
 def import_time(rounds: int) -> list[float]:

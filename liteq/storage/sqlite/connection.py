@@ -12,7 +12,7 @@ from typing import Literal
 import apsw
 
 from liteq.exceptions import ConfigurationError, ForeignFile, StorageError
-from liteq.storage.sqlite import schema
+from liteq.storage.sqlite import schema, sql
 
 Durability = Literal["full", "normal", "off"]
 
@@ -110,7 +110,8 @@ def _is_new(connection: apsw.Connection, path: str) -> bool:
     Raises:
         ForeignFile: if it is neither empty nor a file of this version of liteq.
     """
-    mark, version = connection.pragma("application_id"), connection.pragma("user_version")
+    # One statement, so that another process can't make the file a liteq file in between.
+    mark, version, tables = connection.execute(sql.WHAT_IT_IS).get
     if mark == schema.APPLICATION_ID:
         if version > schema.VERSION:
             raise ForeignFile(
@@ -118,7 +119,6 @@ def _is_new(connection: apsw.Connection, path: str) -> bool:
                 "it was left untouched: upgrade liteq or use another filename"
             )
         return False
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
     if mark or version or tables:
         raise ForeignFile(
             f"{path}: a SQLite database of another application; it was left untouched: use another filename"

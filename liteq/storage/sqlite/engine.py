@@ -58,15 +58,13 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         del strict_fifo
         if unknown:
             raise ConfigurationError(f"SqliteStorage has no option {', '.join(sorted(unknown))}")
-        if journal_mode.lower() != "wal":
+        if str(journal_mode).lower() != "wal":
             raise ConfigurationError(f"journal_mode must be 'wal', not {journal_mode!r}")
-        path = os.fspath(filename)
-        if not path or path.startswith((":memory:", "file:")):
-            raise ConfigurationError(
-                f"filename must be the path of a file, not {path!r}; see also MemoryHuey"
-            )
+        _check_number("timeout", timeout)
+        _check_number("cache_mb", cache_mb)
+        path = _checked_path(filename)
         self.name = name
-        settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, cache_mb)  # noqa: PTH100
+        settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, int(cache_mb))  # noqa: PTH100
         self.database = Database(settings)
 
     # Lifecycle
@@ -191,6 +189,20 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
     def _count(self, statement: str) -> int:
         with self.database.read() as connection:
             return int(connection.execute(statement, (self.name,)).get)
+
+
+def _check_number(option: str, value: object) -> None:
+    if not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ConfigurationError(f"{option} must be a number, zero or more, not {value!r}")
+
+
+def _checked_path(filename: object) -> str:
+    path = os.fspath(filename) if isinstance(filename, str | os.PathLike) else ""
+    if not path or path.startswith((":memory:", "file:")):
+        raise ConfigurationError(
+            f"filename must be the path of a file, not {filename!r}; see also MemoryHuey"
+        )
+    return path
 
 
 def _no_limit(limit: int | None) -> int:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+# The file
+
+WHAT_IT_IS: Final = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version"""
+
 # Messages: arrival
 
 INSERT_MESSAGE: Final = """
