@@ -12,6 +12,7 @@ huey = SqliteHuey(filename=f"{FOLDER}/queue.db", durability=os.environ.get("LITE
 
 def run(number: int, milliseconds: float) -> int:
     """Note the start, work for a while, note the end."""
+    note(FOLDER, "pids", os.getpid())
     note(FOLDER, "started", number)
     time.sleep(milliseconds / 1000)
     note(FOLDER, "ended", number)

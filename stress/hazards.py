@@ -91,11 +91,11 @@ def kill(pid: int) -> bool:
 
 
 def kill_worker(consumer: Consumer, chance: random.Random) -> bool:
-    """Kill one of the workers."""
-    dispatcher = consumer.dispatcher()
-    # The template is the oldest child.
-    victims = [child.pid for child in consumer.children()[1:] if child.pid != dispatcher]
-    return bool(dispatcher and victims) and kill(chance.choice(victims))
+    """Kill one of the processes that have run tasks lately."""
+    pids = Path(os.environ["LITEQ_STRESS"], "pids")
+    lately = {int(pid) for pid in pids.read_text().split()[-200:]} if pids.exists() else set()
+    victims = [child.pid for child in consumer.children() if child.pid in lately]
+    return bool(victims) and kill(chance.choice(victims))
 
 
 def kill_dispatcher(consumer: Consumer, _chance: random.Random) -> bool:

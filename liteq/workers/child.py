@@ -38,7 +38,7 @@ class Action(Enum):
 
 _TRANSITIONS = {
     State.NEW: {State.STARTING, State.GONE},
-    State.STARTING: {State.READY, State.STOPPING, State.BACKOFF, State.FAILED},
+    State.STARTING: {State.READY, State.STOPPING, State.NEW, State.BACKOFF, State.FAILED},
     State.READY: {State.STOPPING, State.NEW, State.BACKOFF, State.FAILED, State.GONE},
     State.STOPPING: {State.GONE, State.NEW},
     State.BACKOFF: {State.STARTING, State.GONE},
@@ -89,6 +89,10 @@ class Child:
         """A process was asked for."""
         self._terminated = self._replace = False
         self._move(State.STARTING, now, now + self.policy.start_timeout)
+
+    def not_made(self, now: float) -> None:
+        """The process that was asked for has never been there."""
+        self._move(State.GONE if self.state is State.STOPPING else State.NEW, now)
 
     def ready(self, now: float) -> None:
         """The process says that it works."""

@@ -8,6 +8,7 @@ share one commit, so that full durability costs little.
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import signal
 import socket
@@ -63,7 +64,7 @@ def dispatcher_main(
     except StorageError as error:
         control.send(wire.Failed(str(error)))
         return 1
-    control.send(wire.Ready(owner))
+    control.send(wire.Ready(owner, os.getpid()))
     return dispatcher.run()
 
 

@@ -57,6 +57,12 @@ class Place:
         self.pid = None
         self._told = False
 
+    def forsake(self, now: float) -> None:
+        """The template died before it made the process: nothing of it is left."""
+        self.child.not_made(now)
+        self.close()
+        self.control = self.ends = None
+
     def close(self) -> None:
         """Close all that belongs to its process."""
         if self.control is not None:

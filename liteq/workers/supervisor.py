@@ -20,10 +20,11 @@ from liteq.workers.launcher import Launcher
 from liteq.workers.liaison import Liaison
 from liteq.workers.lines import Lines
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.place import Departed, Place, Template
+from liteq.workers.place import Departed, Place
 from liteq.workers.process import become_subreaper, describe_exit, ignore
 from liteq.workers.roll import Roll
 from liteq.workers.template import Forked, Loaded, LoadFailed
+from liteq.workers.templates import Templates
 
 logger = logging.getLogger("huey.consumer")
 
@@ -50,7 +51,6 @@ class Supervisor:
     def __init__(self, path: str, options: ConsumerOptions) -> None:
         self._options = options
         self._launcher = Launcher(path, options)
-        self._next_template: Template | None = None
         self._dispatcher = Place("dispatcher", 0, Policy(kill_after=options.kill_after, lives=3))
         policy = Policy(restart=options.restart_workers, kill_after=options.kill_after)
         self._workers = [Place("worker", index, policy) for index in range(options.workers)]
@@ -59,13 +59,13 @@ class Supervisor:
         self._roll = Roll()
         self._unclaimed_exits: dict[int, End] = {}
         self._stopping = False
-        self._reload_again = False
         self._exit_code = EXIT_CLEAN
         self.failure: str | None = None
         """Why the consumer could not go on, for people."""
         self._announced = False
         self._started = time.monotonic()
         self._lines = Lines()
+        self._templates = Templates(self._launcher, self._lines, self._close_inherited, self)
         self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -75,13 +75,12 @@ class Supervisor:
             signal.signal(number, ignore)
         signal.set_wakeup_fd(self._signal_writer, warn_on_full_buffer=False)
         self._lines.add(self._signals, self._read_signals)
-        self._launcher.template = self._start_template()
+        self._templates.start()
         while not self._is_over():
             self._lines.wait(self._timeout())
             self._reap()
             self._act(time.monotonic())
-        for template in (self._launcher.template, self._next_template):
-            self._end_template(template)
+        self._templates.end()
         if self._announced:
             logger.info("Stopped")
         return self._exit_code
@@ -137,80 +136,53 @@ class Supervisor:
 
     # The application
 
-    def _start_template(self) -> Template:
-        template = self._launcher.start_template(self._close_inherited)
-        self._lines.add(template.control, lambda: self._read_template(template))
-        return template
-
-    def _read_template(self, template: Template) -> None:
-        for message in self._lines.messages(template.control):
-            if isinstance(message, Loaded):
-                self._loaded(template, message)
-            elif isinstance(message, LoadFailed):
-                self._load_failed(template, message)
-            elif isinstance(message, Forked):
-                self._forked(message)
-
-    def _loaded(self, template: Template, found: Loaded) -> None:
-        template.is_loaded = True
-        if template is self._next_template:
+    def loaded(self, found: Loaded, *, anew: bool) -> None:
+        """The application is loaded."""
+        if anew:
             logger.info("The application is loaded anew; replacing the workers one by one")
-            self._end_template(self._launcher.template)
-            self._launcher.template, self._next_template = template, None
-            if not self._stopping:
-                self._roll.begin(self._places)
+            self._begin_roll()
         elif not self._announced:
-            logger.info(
-                "liteq %s, pid %d: %s", liteq.__version__, os.getpid(), found.introduce(self._options)
-            )
+            who = found.introduce(self._options)
+            logger.info("liteq %s, pid %d: %s", liteq.__version__, os.getpid(), who)
             logger.debug("Tasks: %s", found.names)
-        if found.unsafe is not None:
-            logger.warning("Each worker imports the application for itself, because %s", found.unsafe)
-            self._launcher.by_itself = True
-            self._end_template(template)
-        self._reload_if_asked_again()
 
-    def _load_failed(self, template: Template, failure: LoadFailed) -> None:
-        if template is self._next_template:
-            logger.error("The application can't be loaded anew; the old code stays:\n%s", failure.text)
-            self._next_template = None
-            self._reload_if_asked_again()
-        else:
-            self._fail(EXIT_USAGE if failure.usage else EXIT_APPLICATION, failure.text)
+    def load_failed(self, failure: LoadFailed) -> None:
+        """The application can't be loaded."""
+        self._fail(EXIT_USAGE if failure.usage else EXIT_APPLICATION, failure.text)
+
+    def template_died(self, *, for_good: bool) -> None:
+        """The children that were asked for will not be made: ask again."""
+        for place in filter(lambda place: place.is_unborn, self._places):
+            if place.control is not None:
+                self._lines.forget(place.control)
+            place.forsake(time.monotonic())
+        if for_good:
+            self._fail(EXIT_CRASH_LOOP, "The process that imports the application can't be kept running")
+        elif not self._stopping:
+            logger.warning("The template died; loading the application again")
+            self._templates.start()
+
+    def forked(self, message: Forked) -> None:
+        """A child has been made."""
+        place = next((p for p in self._places if p.token == message.token and p.is_unborn), None)
+        if place is None:
+            return
+        place.pid = message.pid
+        end = self._unclaimed_exits.pop(message.pid, None)
+        if end is not None:
+            self._exited(place, end)
+        elif place.child.state is State.STOPPING and place.kind == "worker":
+            self._liaison.attach(place)
 
     def _reload(self) -> None:
-        if self._next_template is not None or not self._launcher.is_able:
-            self._reload_again = True  # what is being imported may be older than what is there now
-            return
-        if self._stopping:
-            return
-        logger.info("SIGHUP received: loading the application anew")
-        if self._launcher.by_itself:
+        if not self._stopping:
+            logger.info("SIGHUP received: loading the application anew")
+            if not self._templates.reload():
+                self._begin_roll()
+
+    def _begin_roll(self) -> None:
+        if not self._stopping:
             self._roll.begin(self._places)
-        else:
-            self._next_template = self._start_template()
-
-    def _reload_if_asked_again(self) -> None:
-        if self._reload_again:
-            self._reload_again = False
-            self._reload()
-
-    def _template_exited(self, template: Template) -> None:
-        self._read_template(template)
-        self._end_template(template)
-        if template is self._next_template:
-            self._next_template = None
-        elif template is self._launcher.template and not self._launcher.by_itself:
-            for place in self._places:
-                if place.is_unborn:
-                    self._exited(place, End(-signal.SIGKILL, 0))  # it shares the template's end
-            if not self._stopping:
-                logger.warning("The template died; loading the application again")
-                self._launcher.template = self._start_template()
-
-    def _end_template(self, template: Template | None) -> None:
-        if template is not None:
-            self._lines.forget(template.control)
 
     # Children
 
@@ -243,21 +215,12 @@ class Supervisor:
             logger.warning("The %s (pid %s) does not end: killing it", place, place.pid)
             place.signal(signal.SIGKILL)
 
-    def _forked(self, message: Forked) -> None:
-        for place in self._places:
-            if place.token == message.token and place.is_unborn:
-                place.pid = message.pid
-                end = self._unclaimed_exits.pop(message.pid, None)
-                if end is not None:
-                    self._exited(place, end)
-                elif place.child.state is State.STOPPING and place.kind == "worker":
-                    self._liaison.attach(place)
-
     def _read_child(self, place: Place) -> None:
         if place.control is None:
             return
         for message in self._lines.messages(place.control):
             if isinstance(message, wire.Ready):
+                place.pid = message.pid
                 self._liaison.ready(message, draining=self._stopping)
             elif isinstance(message, wire.Buried):
                 self._liaison.buried(message.token)
@@ -265,7 +228,7 @@ class Supervisor:
                 self._fail(EXIT_STORAGE, message.text)
                 place.child.stop(time.monotonic(), None)
             elif isinstance(message, wire.WorkerReady):
-                place.pid = message.pid  # the template's word of it may come later than the worker's own
+                place.pid = message.pid  # the template's word of it may come later than its own
                 place.child.ready(time.monotonic())
                 self._liaison.attach(place)
         if not self._announced and all(place.child.state is State.READY for place in self._places):
@@ -282,9 +245,8 @@ class Supervisor:
             if not pid:
                 return
             end = End(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
-            for template in (self._launcher.template, self._next_template):
-                if template is not None and template.pid == pid:
-                    self._template_exited(template)
+            if self._templates.exited(pid):
+                continue
             place = next((place for place in self._places if place.pid == pid), None)
             if place is not None:
                 self._exited(place, end)
@@ -326,9 +288,7 @@ class Supervisor:
         self._lines.close()
         os.close(self._signals)
         os.close(self._signal_writer)
-        for template in (self._launcher.template, self._next_template):
-            if template is not None:
-                template.control.close()
+        self._templates.close()
         for place in self._places:
             place.close()
         self._liaison.close()

@@ -165,6 +165,11 @@ class Control:
             data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
         return (pickle.loads(data), descriptors) if data else None
 
+    def finish(self) -> None:
+        """Say nothing more; what the other side still has to say is heard until it is gone."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Close this end, and what was still to be sent."""
         while self._backlog:
@@ -232,6 +237,7 @@ class Ready(NamedTuple):
     """It claims and settles, as this owner."""
 
     owner: int
+    pid: int
 
 
 class Buried(NamedTuple):

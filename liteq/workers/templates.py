@@ -1,0 +1,138 @@
+"""The template in use, and the one with newer code that is to take its place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from liteq.workers.launcher import Launcher
+from liteq.workers.lines import Lines
+from liteq.workers.place import Template
+from liteq.workers.template import Forked, Loaded, LoadFailed
+
+logger = logging.getLogger("huey.consumer")
+
+_BARREN = 20
+"""So many templates in a row may die without a child."""
+
+
+class Listener(Protocol):
+    """Who is told what becomes of templates."""
+
+    def loaded(self, found: Loaded, *, anew: bool) -> None:
+        """The application is loaded: for the first time, or anew, so that children may be replaced."""
+
+    def load_failed(self, failure: LoadFailed) -> None:
+        """The application can't be loaded, and there is none that was."""
+
+    def forked(self, message: Forked) -> None:
+        """A child has been made."""
+
+    def template_died(self, *, for_good: bool) -> None:
+        """Children that were asked for will not be made; `for_good` if it is no use to try again."""
+
+
+class Templates:
+    """Starts, replaces and ends templates.
+
+    Args:
+        launcher: makes the processes, and is told which template is in use.
+        lines: the supervisor's lines.
+        close_inherited: closes, in a new process, what is the supervisor's alone.
+        listener: is told what happens.
+    """
+
+    def __init__(
+        self, launcher: Launcher, lines: Lines, close_inherited: Callable[[], None], listener: Listener
+    ) -> None:
+        self._launcher = launcher
+        self._lines = lines
+        self._close_inherited = close_inherited
+        self._listener = listener
+        self._next: Template | None = None
+        self._barren = 0
+        self._wanted = False
+
+    def start(self) -> None:
+        """Load the application."""
+        self._launcher.template = self._make()
+
+    def reload(self) -> bool:
+        """Load the application anew; False if children import it for themselves, so that they may begin."""
+        if self._launcher.by_itself:
+            return False
+        if self._next is not None or not self._launcher.is_able:
+            self._wanted = True  # what is being imported may be older than what is there now
+        else:
+            self._next = self._make()
+        return True
+
+    def exited(self, pid: int) -> bool:
+        """Whether the process that has ended was a template; what follows from it is done."""
+        template = next((t for t in self._all() if t.pid == pid), None)
+        if template is None:
+            return False
+        self._read(template)  # its last words
+        self._lines.forget(template.control)
+        if template is self._next:
+            self._next = None
+        elif template is self._launcher.template and not self._launcher.by_itself:
+            self._barren += 1
+            self._listener.template_died(for_good=self._barren > _BARREN)
+        return True
+
+    def end(self) -> None:
+        """Let them end."""
+        for template in self._all():
+            self._lines.forget(template.control)
+
+    def close(self) -> None:
+        """In a child: close the lines to them."""
+        for template in self._all():
+            template.control.close()
+
+    def _all(self) -> list[Template]:
+        return [template for template in (self._launcher.template, self._next) if template is not None]
+
+    def _make(self) -> Template:
+        template = self._launcher.start_template(self._close_inherited)
+        self._lines.add(template.control, lambda: self._read(template))
+        return template
+
+    def _read(self, template: Template) -> None:
+        for message in self._lines.messages(template.control):
+            if isinstance(message, Loaded):
+                self._loaded(template, message)
+            elif isinstance(message, LoadFailed):
+                self._load_failed(template, message)
+            elif isinstance(message, Forked):
+                self._barren = 0
+                self._listener.forked(message)
+
+    def _loaded(self, template: Template, found: Loaded) -> None:
+        template.is_loaded = True
+        anew = template is self._next
+        if anew:
+            if self._launcher.template is not None:
+                self._launcher.template.control.finish()  # it makes what it was asked for, and ends
+            self._launcher.template, self._next = template, None
+        if found.unsafe is not None:
+            logger.warning("Each worker imports the application for itself, because %s", found.unsafe)
+            self._launcher.by_itself = True
+            template.control.finish()
+        self._listener.loaded(found, anew=anew)
+        self._reload_if_wanted()
+
+    def _load_failed(self, template: Template, failure: LoadFailed) -> None:
+        if template is self._next:
+            logger.error("The application can't be loaded anew; the old code stays:\n%s", failure.text)
+            self._next = None
+            self._reload_if_wanted()
+        else:
+            self._listener.load_failed(failure)
+
+    def _reload_if_wanted(self) -> None:
+        if self._wanted:
+            self._wanted = False
+            self.reload()
