@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, Wakeup
+
+
+def __getattr__(name: str) -> Any:
+    """The backends, loaded when they are asked for: `from liteq.storage import SqliteStorage`."""
+    if name == "SqliteStorage":
+        from liteq.storage.sqlite import SqliteStorage
+
+        return SqliteStorage
+    if name == "MemoryStorage":
+        from liteq.storage.memory import MemoryStorage
+
+        return MemoryStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["Capabilities", "DeadTask", "Storage", "WakeSource", "Wakeup"]

@@ -186,7 +186,10 @@ class Storage(ABC):
 
     @abstractmethod
     def take_slot(self, name: str, slot: int) -> bool:
-        """Note that `name` fired for `slot`; False if it already had, or for a later one."""
+        """Note that `name` fired for `slot`, a minute; False if it already had, or for a later one.
+
+        A later one by more than a day was noted by a clock that was wrong, and does not count.
+        """
 
     @abstractmethod
     def know_slot(self, name: str, slot: int) -> None:

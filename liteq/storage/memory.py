@@ -250,7 +250,7 @@ class MemoryStorage(Storage):
         return dict(self._consumers)
 
     def take_slot(self, name: str, slot: int) -> bool:
-        later = name not in self._slots or slot > self._slots[name]
+        later = name not in self._slots or not slot <= self._slots[name] <= slot + 1440
         if later:
             self._slots[name] = slot
             self._changes.add()

@@ -108,7 +108,7 @@ SELECT id, host, pid, started, dispatcher_pid, dispatcher_started FROM consumer 
 
 TAKE_SLOT: Final = """
 INSERT INTO slot (queue, name, slot) VALUES (?1, ?2, ?3)
-ON CONFLICT (queue, name) DO UPDATE SET slot = ?3 WHERE slot < ?3
+ON CONFLICT (queue, name) DO UPDATE SET slot = ?3 WHERE slot < ?3 OR slot > ?3 + 1440
 RETURNING 1"""
 
 KNOW_SLOT: Final = "INSERT OR IGNORE INTO slot (queue, name, slot) VALUES (?, ?, ?)"
