@@ -290,12 +290,11 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         """Take the tasks out of the schedule whose time has come; enqueue or execute them yourself.
 
         Raises:
-            Exception: if a scheduled task can't be decoded; all of them are then left where they are.
+            Exception: if one of them can't be decoded; a durable storage then keeps them all.
         """
         moment = clock.to_us(timestamp or self._get_timestamp(), self.utc)
-        for data in self.storage.scheduled():
-            self.deserialize_task(data)  # before any of them is taken out
-        return [self.deserialize_task(data) for data in self.storage.take_due(moment)]
+        with self.storage.batch():
+            return [self.deserialize_task(data) for data in self.storage.take_due(moment)]
 
     def read_periodic(self, timestamp: datetime | None) -> list[PeriodicTask]:
         """The periodic tasks that are due in the minute of `timestamp`."""

@@ -6,10 +6,11 @@ import contextlib
 import logging
 import os
 import signal
+from typing import NamedTuple
 
 from liteq import clock
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.pool import Pool
+from liteq.workers.pool import Pool, Worker
 
 logger = logging.getLogger("huey.consumer")
 
@@ -24,29 +25,46 @@ class Deputy:
         self._grace = int(grace * clock.SECOND)
         self._kill_after = int(options.kill_after * clock.SECOND)
         self._next_signal = signal.SIGTERM
+        self._orphans: list[Orphan] = []
         self.deadline: int | None = None
         """When the patience with the workers ends next (monotonic microseconds); None while not in charge."""
 
-    @property
-    def in_charge(self) -> bool:
-        """Whether the supervisor is gone."""
-        return self.deadline is not None
-
-    def take_over(self, pool: Pool, now: int) -> None:
+    def take_over(self, pool: Pool, now: int) -> list[Orphan]:
         """The supervisor is gone: what the workers run may end, and then they do."""
         logger.error("The supervisor is gone: ending after the running tasks")
         self.deadline = now + self._grace
-        for worker in pool:
-            worker.let_go()
+        self._orphans = [Orphan(worker, _open(worker.pid)) for worker in pool]
+        return self._orphans
 
-    def enforce(self, pool: Pool, now: int) -> None:
+    def has_ended(self, orphan: Orphan) -> None:
+        """A worker is gone."""
+        self._orphans.remove(orphan)
+        if orphan.pidfd is not None:
+            os.close(orphan.pidfd)
+
+    def enforce(self, now: int) -> None:
         """End those who do not end by themselves."""
         if self.deadline is None or now < self.deadline:
             return
-        for worker in pool:
+        for worker, pidfd in self._orphans:
             logger.warning("Worker %d (pid %d) gets %s", worker.index + 1, worker.pid, self._next_signal.name)
-            # The pid can't have been reused: its line is still open, so the process has not ended.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, self._next_signal)
+            if pidfd is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, self._next_signal)
         self._next_signal = signal.SIGKILL
         self.deadline = now + self._kill_after
+
+
+class Orphan(NamedTuple):
+    """A worker whose supervisor is gone."""
+
+    worker: Worker
+    pidfd: int | None
+    """Can be read once the process has ended, and never means another one; None if it has ended already."""
+
+
+def _open(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None

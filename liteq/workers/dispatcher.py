@@ -24,7 +24,7 @@ from liteq.messages import BACK, ClaimKey, Disposition, Settlement
 from liteq.workers import wire
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
-from liteq.workers.deputy import Deputy
+from liteq.workers.deputy import Deputy, Orphan
 from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger, seconds_until
 from liteq.workers.options import ConsumerOptions
@@ -163,6 +163,9 @@ class Dispatcher:
             if isinstance(key.data, Worker):
                 if self._pool.get(key.data.token) is not None:  # not buried by an event before this one
                     self._read_worker(key.data)
+            elif isinstance(key.data, Orphan):
+                self._selector.unregister(key.fileobj)
+                self._orphan_ended(key.data)
             elif key.data is self._watch:
                 self._watch.rang()
                 self._ledger.look = True
@@ -175,8 +178,6 @@ class Dispatcher:
 
     def _read_worker(self, worker: Worker) -> None:
         self._read_reports(worker)
-        if worker.ended and self._deputy.in_charge:
-            self._bury(worker, "ended", requested=False)
 
     def _read_reports(self, worker: Worker) -> None:
         for packet in worker.reports(self._journal):
@@ -205,10 +206,22 @@ class Dispatcher:
                 self._selector.unregister(self._control)
                 self._drain()
                 self._finishing = True
-                self._deputy.take_over(self._pool, clock.monotonic())
+                self._watch_orphans()
                 return
             message, descriptors = received
             self._obey(message, [socket.socket(fileno=fd) for fd in descriptors])
+
+    def _watch_orphans(self) -> None:
+        """The supervisor is gone: the ends of its workers are to be seen from here."""
+        for orphan in list(self._deputy.take_over(self._pool, clock.monotonic())):
+            if orphan.pidfd is None:
+                self._orphan_ended(orphan)
+            else:
+                self._selector.register(orphan.pidfd, selectors.EVENT_READ, orphan)
+
+    def _orphan_ended(self, orphan: Orphan) -> None:
+        self._deputy.has_ended(orphan)
+        self._bury(orphan.worker, "ended", requested=False)
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:
@@ -281,7 +294,7 @@ class Dispatcher:
 
     def _turn(self) -> None:
         now, monotonic = clock.now(), clock.monotonic()
-        self._deputy.enforce(self._pool, monotonic)
+        self._deputy.enforce(monotonic)
         if self._retry_at is not None and monotonic < self._retry_at:
             return
         self._retry_at = None

@@ -42,7 +42,6 @@ class Worker:
         self.retiring = False
         self.stopped = False
         self.last_report = 0
-        self.ended = False
         self._full = False
         self._duration = float(_PREFETCHED_TIME)
 
@@ -94,8 +93,6 @@ class Worker:
         """Take back the tasks that it has not started; from here on it can't start them."""
         taken: list[Attempt] = []
         self._full = False
-        if self._far_end.fileno() < 0:
-            return taken  # let go: what it had not started was taken back before
         for packet in receive_all(self._far_end):
             assignment = unpack_task(packet)
             if assignment is None:
@@ -108,11 +105,10 @@ class Worker:
         return taken
 
     def reports(self, journal: Journal) -> Iterator[bytes]:
-        """The reports that it has sent, through the journal; notes if there will be no more."""
+        """The reports that it has sent, through the journal."""
         with suppress(BlockingIOError):
             while packet := journal.receive(self.line):
                 yield packet
-            self.ended = True
 
     def stop(self) -> None:
         """Tell it to end once it has done what it has in hand."""
@@ -122,10 +118,6 @@ class Worker:
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 return  # tried again with the next turn
             self.stopped = True
-
-    def let_go(self) -> None:
-        """Close its own end here, so that its death shows as an end of file."""
-        self._far_end.close()
 
     def close(self) -> None:
         """Close both ends."""

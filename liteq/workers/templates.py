@@ -53,6 +53,7 @@ class Templates:
         self._next: Template | None = None
         self._barren = 0
         self._wanted = False
+        self._loaded_once = False
 
     def start(self) -> None:
         """Load the application."""
@@ -62,7 +63,9 @@ class Templates:
         """Load the application anew; False if children import it for themselves, so that they may begin."""
         if self._launcher.by_itself:
             return False
-        if self._next is not None or not self._launcher.is_able:
+        if self._launcher.template is None:
+            self.start()
+        elif self._next is not None or not self._launcher.is_able:
             self._wanted = True  # what is being imported may be older than what is there now
         else:
             self._next = self._make()
@@ -111,7 +114,7 @@ class Templates:
                 self._listener.forked(message)
 
     def _loaded(self, template: Template, found: Loaded) -> None:
-        template.is_loaded = True
+        template.is_loaded = self._loaded_once = True
         anew = template is self._next
         if anew:
             if self._launcher.template is not None:
@@ -129,6 +132,10 @@ class Templates:
             logger.error("The application can't be loaded anew; the old code stays:\n%s", failure.text)
             self._next = None
             self._reload_if_wanted()
+        elif self._loaded_once:
+            logger.error("The application can't be loaded; the workers go on, without replacement until "
+                         "HUP:\n%s", failure.text)  # fmt: skip
+            self._launcher.template = None
         else:
             self._listener.load_failed(failure)
 

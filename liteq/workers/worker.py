@@ -11,7 +11,7 @@ from types import FrameType
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageError, TaskInterrupted, UnknownTask
+from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, UnknownTask
 from liteq.execution import run
 from liteq.messages import BACK, Disposition, Error, Outcome, Settlement
 from liteq.workers.shared import Board
@@ -28,6 +28,9 @@ from liteq.workers.wire import (
 )
 
 logger = logging.getLogger("huey.worker")
+
+_RETRY_STORAGE_AFTER = 0.25
+"""Seconds."""
 
 INTERRUPTED = Outcome(Disposition.BACK, "interrupted")
 INTERRUPTED_FOR_GOOD = Outcome(
@@ -111,16 +114,31 @@ class Worker:
     def _report(self, assignment: Assignment, outcome: Outcome, duration: int) -> None:
         key = assignment.key
         packet = pack_report(Report(key.seq, key.attempt, duration, outcome))
-        if len(packet) > MAX_PAYLOAD:
-            settle(self._huey, assignment, outcome)
+        large = len(packet) > MAX_PAYLOAD
+        if large:
+            if not self._settle(assignment, outcome):
+                return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
         try:
             self._line.send(packet)
         except (BrokenPipeError, ConnectionResetError):
             # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
-            if len(packet) <= MAX_PAYLOAD:
-                settle(self._huey, assignment, outcome)
+            if not large:
+                self._settle(assignment, outcome)
             self._stopping = True
+
+    def _settle(self, assignment: Assignment, outcome: Outcome) -> bool:
+        """Settle from here, however long storage can't be written; False if told to end meanwhile."""
+        while True:
+            try:
+                settle(self._huey, assignment, outcome)
+            except (StorageBusy, StorageFull) as error:
+                logger.warning("The outcome of a task can't be stored yet: %s", error)
+                if self._stopping:
+                    return False  # the claim is given back, and the task runs again
+                time.sleep(_RETRY_STORAGE_AFTER)
+            else:
+                return True
 
 
 def attempt(huey: Huey, assignment: Assignment) -> Outcome:
@@ -142,10 +160,17 @@ def attempt(huey: Huey, assignment: Assignment) -> Outcome:
 
 
 def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:
-    """Settle from the worker itself: for outcomes too large for a packet, or that nobody else can store."""
+    """Settle from the worker itself: for outcomes too large for a packet, or that nobody else can store.
+
+    Raises:
+        StorageBusy: if storage can't be written at the moment.
+        StorageFull: the same.
+    """
     try:
         held = huey.storage.settle([Settlement(assignment.key, outcome)], clock.now())[0]
-    except StorageError as error:
+    except (StorageBusy, StorageFull):
+        raise
+    except StorageError as error:  # an outcome that can never be stored: too big, say
         logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
         message = {"error": f"its outcome can't be stored: {error}"}
         results = [(key, huey.serializer.serialize(Error(message))) for key, _ in outcome.results]

@@ -1,0 +1,91 @@
+"""The options of a consumer."""
+
+import math
+import sys
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from liteq import ConfigurationError
+from liteq.workers.options import ConsumerOptions
+
+
+def test_the_defaults():
+    options = ConsumerOptions()
+    assert (options.workers, options.worker_type, options.periodic) == (1, "process", True)
+    assert (options.max_tasks, options.shutdown_timeout, options.graceful_signal) == (None, None, None)
+    assert options.restart_workers is True
+    assert options.max_crashes == 3
+    assert (options.backoff, options.health_check_interval, options.scheduler_interval) == (1.15, 10, 1)
+
+
+def test_they_do_not_change():
+    with pytest.raises(FrozenInstanceError):
+        ConsumerOptions().workers = 2
+
+
+RIGHT = {
+    "workers": (1, 2, 1000),
+    "periodic": (True, False),
+    "max_tasks": (None, 1, 10_000),
+    "shutdown_timeout": (None, 0, 0.5, 60),
+    "graceful_signal": (None, "INT", "TERM"),
+    "restart_workers": (True, False),
+    "health_check_interval": (0.1, 10),
+    "delay": (None, 0.001, 1),
+    "max_delay": (None, 0.001, 10),
+    "backoff": (1, 1.15, 5),
+    "scheduler_interval": (0.1, 1, 60),
+    "max_crashes": (1, 3),
+    "kill_after": (0.1, 5),
+    "lease": (1, 60),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in RIGHT for value in RIGHT[name]])
+def test_values_that_work(name, value):
+    assert getattr(ConsumerOptions(**{name: value}), name) == value
+
+
+WRONG = {
+    "workers": (0, -1, 1.5, "2", None),
+    "worker_type": ("fork", "", None, "Process"),
+    "max_tasks": (0, -1, 1.5, "2"),
+    "shutdown_timeout": (-1, -0.1, "1", math.nan),
+    "graceful_signal": ("HUP", "SIGINT", "int", 15, ""),
+    "health_check_interval": (0, -1, "1"),
+    "delay": (0, -1, "1", math.nan),
+    "max_delay": (0, -1, "1"),
+    "backoff": (0, 0.99, -1, "2", math.nan),
+    "scheduler_interval": (0, -1),
+    "max_crashes": (0, -1, 1.5, "3"),
+    "kill_after": (-1, "5", math.nan),
+    "lease": (0, -1, "60"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_values_that_cannot_work_are_refused_by_name(name, value):
+    with pytest.raises(ConfigurationError) as caught:
+        ConsumerOptions(**{name: value})
+    told = str(caught.value).replace("-", " ").replace("_", " ")
+    assert name.replace("_", " ") in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("worker_type", ["thread", "greenlet"])
+def test_what_is_not_built_yet_says_what_to_use(worker_type):
+    with pytest.raises(ConfigurationError, match=rf"{worker_type}.*not built yet.*-k process"):
+        ConsumerOptions(worker_type=worker_type)
+
+
+def test_every_option_is_covered():
+    names = {field.name for field in fields(ConsumerOptions)}
+    assert names - {"worker_type"} == set(RIGHT)
+    assert names - {"periodic", "restart_workers"} == set(WRONG)
+
+
+def test_elsewhere_than_on_linux(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ConfigurationError, match="Linux"):
+        ConsumerOptions()
