@@ -141,27 +141,27 @@ def test_reports_are_taken_once(line, worker):
     line.process.report(2)
     assert [report.seq for report in line.reports()] == [1, 2]
     assert line.reports() == []
-    assert not worker.ended
 
 
-def test_the_end_of_its_process_shows_once_the_dispatcher_has_let_go_of_its_end(line, worker):
+def test_what_a_process_leaves_is_heard_and_taken_back(line, worker):
+    """The dispatcher's duplicate of its end keeps all that it had not read."""
+    line.give(claim(1), claim(2), claim(3))
+    line.process.read()
     line.process.report(1)
     line.process.end.close()
     assert [report.seq for report in line.reports()] == [1]
-    assert not worker.ended, "the dispatcher itself holds a duplicate"
-    worker.let_go()
     assert line.reports() == []
-    assert worker.ended
+    assert worker.take_back() == [(2, 1), (3, 1)]
 
 
-def test_what_a_process_reported_before_its_end_is_heard(line, worker):
+def test_what_a_process_reported_is_heard_even_if_nobody_has_its_end_any_more(line, worker):
     line.give(claim(1), claim(2))
     line.process.read()
     line.process.report(1)
-    worker.let_go()
+    worker._far_end.close()
     line.process.end.close()  # with a task that it had not read
     assert [report.seq for report in line.reports()] == [1]
-    assert worker.ended
+    assert line.reports() == []
 
 
 # Taking back
@@ -253,13 +253,6 @@ def test_after_a_take_back_it_is_given_one_at_a_time(line, worker):
     assert worker.room == 1
 
 
-def test_nothing_is_taken_back_from_one_that_was_let_go(line, worker):
-    line.give(claim(1), claim(2))
-    worker.let_go()
-    assert worker.take_back() == []
-    assert [line.process.read(), line.process.read()] == [1, 2]
-
-
 def test_a_task_of_the_dispatcher_before_this_one(line, worker):
     worker.is_running(claim(1), 500)
     assert worker.in_hand == {(1, 1): claim(1)}
@@ -338,7 +331,7 @@ def test_a_full_line_has_room_again_after_a_take_back(line, worker):
 
 
 def test_a_worker_whose_process_is_gone_takes_nothing(line, worker):
-    worker.let_go()
+    worker._far_end.close()
     line.process.end.close()
     assert not worker.hand_out(claim(1), 0)
     assert worker.in_hand == {}
@@ -472,7 +465,7 @@ def test_a_worker_whose_line_is_full_is_passed_over_and_nothing_is_lost(pool, li
 
 def test_a_worker_that_died_is_passed_over_and_nothing_is_lost(pool, lines):
     made = lines(0)
-    made[0].worker.let_go()
+    made[0].worker._far_end.close()
     made[0].process.end.close()
     left = pool.hand_out([claim(number) for number in range(5)], 0)
     handed = [one.seq for worker in pool for one in worker.in_hand.values()]
