@@ -31,7 +31,7 @@ class Settings:
 
     path: str
     durability: Durability = "full"
-    timeout: float = 5.0
+    timeout: float = 60.0
     """Seconds to wait for another process's write lock."""
     cache_mb: int = 8
 

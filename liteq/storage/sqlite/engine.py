@@ -33,7 +33,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         cache_mb: page cache of each connection, in MiB.
         fsync: huey's name for it: True is "full", False is "normal".
         journal_mode: only "wal".
-        timeout: seconds to wait for another process's write lock.
+        timeout: seconds to wait for another process's write lock. Whoever holds it waits for the disk at the
+            most, but disks have been seen to stand still for longer than the five seconds that huey allows.
         strict_fifo: accepted; the order is always strict.
 
     Raises:
@@ -51,7 +52,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         cache_mb: int = 8,
         fsync: bool | None = None,
         journal_mode: str = "wal",
-        timeout: float = 5,
+        timeout: float = 60,
         strict_fifo: bool = True,
         **unknown: object,
     ) -> None:
