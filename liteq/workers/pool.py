@@ -13,6 +13,8 @@ from liteq.workers.wire import STOP_PACKET, Report, pack_task, receive_all, unpa
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
 _PREFETCHED_TIME = 20_000
+_UNKNOWN = 10.0 * _PREFETCHED_TIME
+"""What a task is taken to last until it is known better: nothing waits behind it."""
 _MAX_DEPTH = 64
 _STUCK_AFTER = 20_000
 _SMOOTHING = 0.2
@@ -43,7 +45,7 @@ class Worker:
         self.stopped = False
         self.last_report = 0
         self._full = False
-        self._duration = float(_PREFETCHED_TIME)
+        self._duration = _UNKNOWN
 
     @property
     def room(self) -> int:
@@ -101,7 +103,7 @@ class Worker:
             taken.append((assignment.key.seq, assignment.key.attempt))
             self.handed_out -= 1
         # Whatever it runs now is not what it has been measured by.
-        self._duration = max(self._duration, 10.0 * _PREFETCHED_TIME)
+        self._duration = max(self._duration, _UNKNOWN)
         return taken
 
     def reports(self, journal: Journal) -> Iterator[bytes]:

@@ -51,6 +51,7 @@ class Line:
     def __init__(self, token=1):
         line, far = packet_pair()
         self.worker = Worker(token, token - 1, 1000 + token, line, far)
+        self.worker._duration = float(PREFETCHED)  # known by tasks of middling length
         self.journal = Journal()
         self.process = Played(far.dup())
 
@@ -265,8 +266,12 @@ def test_a_task_of_the_dispatcher_before_this_one(line, worker):
 # Room
 
 
-def test_a_new_worker_gets_a_little(worker):
-    assert worker.room == 2
+def test_nothing_waits_behind_a_task_of_a_worker_that_is_new():
+    worker = Worker(1, 0, 1001, *packet_pair())
+    assert worker.room == 1
+    assert worker.hand_out(claim(1), 0)
+    assert worker.room == 0
+    worker.close()
 
 
 def test_a_worker_of_long_tasks_gets_one_at_a_time(line, worker):
