@@ -69,18 +69,6 @@ class Result:
         """The task's id."""
         return self.task.id
 
-    def __call__(
-        self,
-        blocking: bool = False,
-        timeout: float | None = None,
-        backoff: float = 1.15,
-        max_delay: float = 1.0,
-        revoke_on_timeout: bool = False,
-        preserve: bool = False,
-    ) -> Any:
-        """The same as `get`."""
-        return self.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
-
     def is_ready(self) -> bool:
         """Whether a result is stored; it is then kept in this handle."""
         return self._read(preserve=False) is not EmptyData
@@ -113,6 +101,8 @@ class Result:
         if isinstance(value, Error):
             raise TaskException(value.metadata)
         return value
+
+    __call__ = get
 
     def get_raw_result(
         self,

@@ -17,7 +17,7 @@ import psutil
 
 from liteq.storage.sqlite import SqliteStorage
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds that a test waits for what must happen; far more than it takes."""
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from .consumer import ROOT, get, wait_until, wait_until_settled
+from .consumer import PATIENCE, ROOT, get, wait_until, wait_until_settled
 
 ENDLESS = """
 import app, itertools
@@ -36,10 +36,10 @@ POOL = """
 import app, multiprocessing
 
 def produce(number):
-    return app.work(number).get(blocking=True, timeout=20)
+    return app.work(number).get(blocking=True, timeout=60)
 
 if __name__ == "__main__":
-    app.work("first").get(blocking=True, timeout=20)
+    app.work("first").get(blocking=True, timeout=60)
     with multiprocessing.get_context("METHOD").Pool(3) as pool:
         assert pool.map(produce, range(60)) == list(range(60))
 """
@@ -47,7 +47,7 @@ if __name__ == "__main__":
 THREADS = """
 import app, concurrent.futures
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    results = list(pool.map(lambda n: app.work(n).get(blocking=True, timeout=20), range(200)))
+    results = list(pool.map(lambda n: app.work(n).get(blocking=True, timeout=60), range(200)))
 assert results == list(range(200))
 """
 
@@ -89,7 +89,7 @@ def test_a_producer_is_killed(app, consume, produce):
 
 def test_producers_that_fork(app, consume, produce):
     consume("-w", "2")
-    assert produce(FORKING).wait(30) == 0
+    assert produce(FORKING).wait(PATIENCE) == 0
     wait_until_settled(app)
     expected = [f"{child}-{number}" for child in range(4) for number in range(50)]
     assert sorted(app.notes()) == sorted([*expected, "parent", *(f"parent-{child}" for child in range(4))])
@@ -98,13 +98,13 @@ def test_producers_that_fork(app, consume, produce):
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_producers_in_a_pool_of_processes(app, consume, produce, method):
     consume("-w", "2")
-    assert produce(POOL.replace("METHOD", method)).wait(30) == 0
+    assert produce(POOL.replace("METHOD", method)).wait(PATIENCE) == 0
     assert sorted(app.notes()) == sorted(["first", *map(str, range(60))])
 
 
 def test_producers_in_threads(app, consume, produce):
     consume("-w", "2")
-    assert produce(THREADS).wait(30) == 0
+    assert produce(THREADS).wait(PATIENCE) == 0
     assert sorted(map(int, app.notes())) == list(range(200))
 
 

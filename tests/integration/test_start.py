@@ -104,7 +104,7 @@ def test_tasks_enqueue_and_wait_for_others(declare, consume):
     app = declare("""
 @huey.task()
 def parent(number):
-    return sum(add(i, 1).get(blocking=True, timeout=20) for i in range(number))
+    return sum(add(i, 1).get(blocking=True, timeout=60) for i in range(number))
 """)
     consumer = consume("-w", "2")
     assert get(app.parent(5)) == 15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .consumer import get, kill, started, wait_until, wait_until_dead, wait_until_settled
+from .consumer import PATIENCE, get, kill, started, wait_until, wait_until_dead, wait_until_settled
 
 
 def test_each_task_runs_once(app, consume):
@@ -77,7 +77,7 @@ def test_the_outcome_of_a_lost_claim_has_no_effect_after_the_other_either(app, c
     consume()
     other = started(app, "a", times=2)
     app.open_gate("a", other)
-    assert result.get(blocking=True, timeout=20, preserve=True) == other
+    assert result.get(blocking=True, timeout=PATIENCE, preserve=True) == other
     app.open_gate("a", late)
     wait_until_dead(late)
     consumer.wait_all_dead()
