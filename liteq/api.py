@@ -18,12 +18,13 @@ from liteq.execution import Ended, dead_outcome, run
 from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.registry import Registry
 from liteq.results import EmptyData, Result, ResultGroup
 from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
-from liteq.tasks import PeriodicTask, Registry, Task
+from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
 
 __all__ = [

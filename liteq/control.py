@@ -10,10 +10,11 @@ from typing import Any
 from liteq import clock
 from liteq.exceptions import UnknownTask
 from liteq.messages import Revocation
+from liteq.registry import Registry
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
 from liteq.storage.base import DeadTask, Storage
-from liteq.tasks import Registry, Task
+from liteq.tasks import Task
 from liteq.wrapper import TaskWrapper
 
 logger = logging.getLogger("huey")

@@ -10,8 +10,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from liteq.exceptions import ConfigurationError
 from liteq.hooks import HookList, Hooks
+from liteq.registry import Registry
 from liteq.signals import Receiver, Signal
-from liteq.tasks import Expires, PeriodicTask, Registry, Task
+from liteq.tasks import Expires, PeriodicTask, Task
 from liteq.wrapper import TaskHost, TaskWrapper, check_options
 
 P = ParamSpec("P")

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from liteq import clock
+from liteq.registry import Registry
 from liteq.results import ResultGroup
-from liteq.tasks import Expires, Registry, Task
+from liteq.tasks import Expires, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -21,6 +21,7 @@ LAYERS = (
     ("liteq.messages", "liteq.serializer", "liteq.retry", "liteq.schedules", "liteq.signals", "liteq.hooks"),
     ("liteq.storage",),
     ("liteq.tasks",),
+    ("liteq.registry",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
     ("liteq.declarations", "liteq.control", "liteq.utils"),
@@ -35,7 +36,8 @@ LAYERS = (
 INSIDE_LAYERS = {
     # storage: the contract, then what the backends share, then the backends
     "liteq.storage": (
-        ("liteq.storage.base", "liteq.storage.inotify"),
+        ("liteq.storage.contract", "liteq.storage.inotify"),
+        ("liteq.storage.base",),
         ("liteq.storage.bell",),
         ("liteq.storage.memory", "liteq.storage.file", "liteq.storage.blackhole"),
         ("liteq.storage.redis",),

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from liteq.exceptions import TaskTimeout, UnknownTask
-from liteq.tasks import PeriodicTask, Registry, Task, _signature
+from liteq.registry import Registry
+from liteq.tasks import PeriodicTask, Task, _signature
 
 
 class Add(Task):

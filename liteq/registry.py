@@ -1,0 +1,128 @@
+"""The tasks of one application, and their form as plain values."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from liteq import clock
+from liteq.exceptions import UnknownTask
+from liteq.tasks import PeriodicTask, Task
+
+Encoded = tuple[Any, ...]
+
+
+class Registry:
+    """The tasks of one application, and their form as plain values.
+
+    A task is encoded as a tuple of numbers, strings and its arguments, so that any serializer can store it.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[Task]] = {}
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def names(self) -> list[str]:
+        """The keys of all tasks."""
+        return list(self._classes)
+
+    @staticmethod
+    def task_to_string(task_class: type[Task]) -> str:
+        """The key of a task: its module and name."""
+        return f"{task_class.__module__}.{task_class.__name__}"
+
+    def register(self, task_class: type[Task]) -> None:
+        """Enter a task.
+
+        Raises:
+            ValueError: if there is one of that name.
+        """
+        key = self.task_to_string(task_class)
+        if key in self._classes:
+            raise ValueError(f"a task {key!r} is declared already; give one of the two another name=")
+        self._classes[key] = task_class
+
+    def unregister(self, task_class: type[Task]) -> bool:
+        """Remove a task; whether it was there."""
+        return self._classes.pop(self.task_to_string(task_class), None) is not None
+
+    def string_to_task(self, key: str) -> type[Task]:
+        """The task of a key.
+
+        Raises:
+            UnknownTask: if the application declares none of that name.
+        """
+        try:
+            return self._classes[key]
+        except KeyError:
+            raise UnknownTask(f"no task {key!r} is declared in this application") from None
+
+    @property
+    def periodic_tasks(self) -> list[PeriodicTask]:
+        """A task of each periodic declaration."""
+        return [cls() for cls in self._classes.values() if issubclass(cls, PeriodicTask)]
+
+    def encode(self, task: Task, utc: bool) -> Encoded:
+        """The plain values of a task.
+
+        Raises:
+            UnknownTask: if its class is not declared here.
+        """
+        key = self.task_to_string(type(task))
+        self.string_to_task(key)
+        kwargs = task.kwargs
+        if kwargs.get("task") is task:  # put there for the function by `context=True` of older decorators
+            kwargs = {name: value for name, value in kwargs.items() if name != "task"}
+        expires, resolved = task.expires, task.expires_resolved
+        if isinstance(expires, datetime):
+            resolved = resolved or clock.normalize_time(eta=expires, utc=utc)
+        elif isinstance(expires, timedelta):
+            expires = expires.total_seconds()
+        return (
+            task.id,
+            key,
+            task.args,
+            kwargs,
+            clock.to_us(task.eta, utc) if task.eta is not None else None,
+            task.priority,
+            task.retries,
+            task.retry_delay,
+            task.retry_backoff,
+            None if isinstance(expires, datetime) else expires,
+            clock.to_us(resolved, utc) if resolved is not None else None,
+            task.timeout,
+            self.encode(task.on_complete, utc) if task.on_complete is not None else None,
+            self.encode(task.on_error, utc) if task.on_error is not None else None,
+            task.chord_config,
+        )
+
+    def decode(self, encoded: Encoded, utc: bool) -> Task:
+        """The task of plain values.
+
+        Raises:
+            UnknownTask: if a task in it is not declared here.
+            ValueError: if the values are not those of a task.
+        """
+        (
+            id, key, args, kwargs, eta, priority, retries, retry_delay, retry_backoff,
+            expires, resolved, timeout, on_complete, on_error, chord_config,
+        ) = encoded  # fmt: skip
+        resolved_at = clock.from_us(resolved, utc) if resolved is not None else None
+        return self.string_to_task(key)(
+            tuple(args),
+            kwargs,
+            id=id,
+            eta=clock.from_us(eta, utc) if eta is not None else None,
+            retries=retries,
+            retry_delay=retry_delay,
+            priority=priority,
+            expires=resolved_at if expires is None else expires,
+            on_complete=self.decode(on_complete, utc) if on_complete is not None else None,
+            on_error=self.decode(on_error, utc) if on_error is not None else None,
+            expires_resolved=resolved_at,
+            timeout=timeout,
+            chord_config=chord_config,
+            retry_backoff=retry_backoff,
+        )

@@ -1,0 +1,59 @@
+"""The verbs that show what a queue holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+
+class DeadTask(NamedTuple):
+    """A message that will not run again by itself."""
+
+    id: str
+    name: str
+    data: bytes
+    attempts: int
+    crashes: int
+    died: int
+    """When, in microseconds of UTC."""
+    reason: str
+
+
+class InspectionContract(ABC):
+    """What the queue holds."""
+
+    @abstractmethod
+    def pending(self, limit: int | None = None) -> list[bytes]:
+        """The data of ready messages, in the order in which they would be claimed."""
+
+    @abstractmethod
+    def pending_count(self) -> int:
+        """How many messages are ready."""
+
+    @abstractmethod
+    def scheduled(self, limit: int | None = None) -> list[bytes]:
+        """The data of scheduled messages, the earliest first."""
+
+    @abstractmethod
+    def scheduled_count(self) -> int:
+        """How many messages are scheduled."""
+
+    @abstractmethod
+    def take_due(self, now: int) -> list[bytes]:
+        """Remove the scheduled messages that are due, and return their data (for applications' own tests)."""
+
+    @abstractmethod
+    def running_count(self) -> int:
+        """How many messages are claimed."""
+
+    @abstractmethod
+    def dead(self, limit: int | None = None) -> list[DeadTask]:
+        """Dead messages, the latest first."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Delete everything that belongs to this queue, results and revocations included.
+
+        Claims go too: a task that is running meanwhile loses its claim, and its outcome has no effect.
+        Registered consumers and the slots for which periodic tasks have fired stay.
+        """

@@ -1,0 +1,76 @@
+"""The verbs that move messages between their states."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from liteq.messages import Claim, ClaimKey, Message, Settlement
+
+
+class MessageContract(ABC):
+    """Messages: ready, scheduled, claimed, dead."""
+
+    @abstractmethod
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """Store all of `messages` or none: those due after `now` as scheduled, the others as ready.
+
+        When it returns, they are as durable as the backend promises, and consumers have been woken.
+        """
+
+    @abstractmethod
+    def claim(
+        self, owner: int, limit: int, *, now: int, lease: int, startable: int | None = None
+    ) -> list[Claim]:
+        """Claim up to `limit` ready messages for `owner`, the highest priority first, oldest first within it.
+
+        Scheduled messages that are due at `now` become ready first. Each claim has `attempt` one higher than
+        the last and expires at `lease`. A message that is revoked at `now` is claimed with `revoked` set; a
+        revocation of a whole task that holds once is then used up by this message alone. An at-most-once
+        message is claimed only among the first `startable` of the batch (None: anywhere), because being
+        claimed means for it that it may have started.
+        """
+
+    @abstractmethod
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """End claims with their outcomes; for each, whether the claim still held.
+
+        If it held, the effects of the outcome (results, new messages, and with DONE the end of the message's
+        own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not,
+        nothing of that outcome is stored. The status "crashed" adds one to the crashes of the message.
+        """
+
+    @abstractmethod
+    def apply(self, settlement: Settlement, now: int) -> None:
+        """Store the effects of an outcome of a task that was never claimed; its key is not looked at."""
+
+    @abstractmethod
+    def extend(self, owner: int, lease: int) -> int:
+        """Move the end of all leases of `owner` to `lease`; how many claims it holds."""
+
+    @abstractmethod
+    def held(self, owner: int) -> list[Claim]:
+        """The claims of `owner`, in the order in which it would have run them."""
+
+    @abstractmethod
+    def data_of(self, key: ClaimKey) -> bytes | None:
+        """The data of a claimed message; None if the claim does not hold."""
+
+    @abstractmethod
+    def top_priority(self) -> int | None:
+        """The priority of the ready message that would be claimed next; None if there is none."""
+
+    @abstractmethod
+    def expired(self, now_monotonic: int) -> list[Claim]:
+        """Claims whose lease has ended, whoever holds them."""
+
+    @abstractmethod
+    def next_due(self) -> int | None:
+        """When the earliest scheduled message is due; None if nothing is scheduled."""
+
+    @abstractmethod
+    def revive(self, ids: Sequence[str]) -> int:
+        """Make dead messages ready again, in their old place and with no crash on their account; how many.
+
+        A revocation of such a message still holds.
+        """

@@ -1,0 +1,84 @@
+"""The verbs of the result store, and how to wait for its changes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+
+class Wakeup(Protocol):
+    """A wait for something to change in storage. Take `ticket`, look at the storage, then wait."""
+
+    @property
+    def watching(self) -> bool:
+        """Whether every change ends a wait; if not, the waiter has to look for itself now and then."""
+
+    def ticket(self) -> int:
+        """A mark of what has been seen so far; a change after it ends a `wait` at once."""
+
+    def wait(self, ticket: int, timeout: float) -> bool:
+        """Wait until something changed since the ticket; False when `timeout` seconds passed first."""
+
+
+class WakeSource(Protocol):
+    """A file descriptor that becomes readable when there may be new work."""
+
+    def fileno(self) -> int:
+        """The descriptor, for a selector."""
+
+    def drain(self) -> None:
+        """Take what is pending, so that the descriptor is quiet until the next change."""
+
+    def close(self) -> None:
+        """Stop watching."""
+
+
+class ResultContract(ABC):
+    """Results, by key."""
+
+    @abstractmethod
+    def put_result(self, key: str, value: bytes) -> None:
+        """Store a value, replacing what was there."""
+
+    @abstractmethod
+    def put_if_empty(self, key: str, value: bytes, *, now: int, expires: int | None = None) -> bool:
+        """Store a value unless there is one that has not expired at `now`; whether it was stored."""
+
+    @abstractmethod
+    def peek_result(self, key: str) -> bytes | None:
+        """The value, left where it is."""
+
+    @abstractmethod
+    def pop_result(self, key: str) -> bytes | None:
+        """The value, removed: of several callers at once exactly one gets it."""
+
+    @abstractmethod
+    def delete_result(self, key: str) -> bool:
+        """Remove a value; whether there was one."""
+
+    @abstractmethod
+    def results(self) -> dict[str, bytes]:
+        """All stored values."""
+
+    @abstractmethod
+    def result_count(self) -> int:
+        """How many values are stored."""
+
+    @abstractmethod
+    def is_live(self, id: str) -> bool:
+        """Whether a message with this id, or a pipeline that contains it, is still ahead of its end.
+
+        Dead messages are at their end. A task that is not live and has no result will not get one.
+        """
+
+    @abstractmethod
+    def results_wakeup(self) -> Wakeup:
+        """Wakes when results may have been stored or tasks may have ended."""
+
+    @abstractmethod
+    def work_source(self) -> WakeSource | None:
+        """A descriptor for consumers; None where it can't be had, and the consumer has to poll."""
+
+    @abstractmethod
+    def version(self) -> int:
+        """A number that differs from the last one if another connection has changed the storage since."""

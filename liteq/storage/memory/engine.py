@@ -1,0 +1,107 @@
+"""A queue in the memory of one process: for immediate mode, and for the tests of applications."""
+# ruff: noqa: D102 -- the verbs are documented by the contract, and stand in its order
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from liteq.exceptions import ConfigurationError
+from liteq.identity import Identity
+from liteq.storage.base import Capabilities, DeadTask, Storage
+from liteq.storage.memory.messages import MessageVerbs
+
+
+def _locked(verb: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(verb)
+    def run(self: MemoryStorage, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return verb(self, *args, **kwargs)
+
+    return run
+
+
+class MemoryStorage(MessageVerbs, Storage):
+    """A queue that lives and ends with this process; any of its threads may use it.
+
+    A batch keeps the other threads out until it ends; what it did before it raised is not undone.
+
+    Raises:
+        ConfigurationError: if it is given an option that it does not have.
+    """
+
+    capabilities = Capabilities(durable=False, shared=False)
+
+    def __init__(self, name: str = "huey", **options: Any) -> None:
+        if options:
+            raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
+        self.name = name
+        super().__init__()
+
+    def describe(self) -> str:
+        return f"queue {self.name!r} in memory: it ends with this process"
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+    @contextmanager
+    def batch(self, *, durable: bool = True) -> Iterator[None]:  # noqa: ARG002 -- nothing here is
+        with self._lock:
+            yield
+
+    def register(self, consumer: Identity) -> int:
+        self._last_owner += 1
+        self._consumers[self._last_owner] = (consumer, None)
+        self._changes.add()
+        return self._last_owner
+
+    def attend(self, owner: int, dispatcher: Identity) -> None:
+        if owner in self._consumers:
+            self._consumers[owner] = (self._consumers[owner][0], dispatcher)
+            self._changes.add()
+
+    def unregister(self, owner: int) -> None:
+        self._remove(self._consumers, owner)
+
+    def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
+        return dict(self._consumers)
+
+    def take_slot(self, name: str, slot: int) -> bool:
+        later = name not in self._slots or not slot <= self._slots[name] <= slot + 1440
+        if later:
+            self._slots[name] = slot
+            self._changes.add()
+        return later
+
+    def know_slot(self, name: str, slot: int) -> None:
+        if name not in self._slots:
+            self.take_slot(name, slot)
+
+    def pending(self, limit: int | None = None) -> list[bytes]:
+        return [message.data for _, _, message in sorted(self._ready)[:limit]]
+
+    def pending_count(self) -> int:
+        return len(self._ready)
+
+    def scheduled(self, limit: int | None = None) -> list[bytes]:
+        return [message.data for _, _, message in sorted(self._scheduled)[:limit]]
+
+    def scheduled_count(self) -> int:
+        return len(self._scheduled)
+
+    def running_count(self) -> int:
+        return len(self._claims)
+
+    def dead(self, limit: int | None = None) -> list[DeadTask]:
+        latest = sorted(((task.died, seq, task) for seq, (task, _) in self._dead.items()), reverse=True)
+        return [task for _, _, task in latest[:limit]]
+
+    def flush(self) -> None:
+        self._clear()
+        self._changes.add()
+
+
+for _verb in Storage.__abstractmethods__:  # all of them, so that none can forget the lock
+    setattr(MemoryStorage, _verb, _locked(getattr(MemoryStorage, _verb)))

@@ -1,0 +1,77 @@
+"""The verbs about results and revocations."""
+# ruff: noqa: D102 -- the verbs are documented by the contract, and stand in its order
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liteq import clock
+from liteq.messages import Message, Revocation
+from liteq.storage.memory.tables import Changes, Tables
+
+
+class ResultVerbs(Tables):
+    """The result store and the revocations of one queue in memory."""
+
+    def put_result(self, key: str, value: bytes) -> None:
+        self._results[key] = (value, None)
+        self._changes.add()
+
+    def put_if_empty(self, key: str, value: bytes, *, now: int, expires: int | None = None) -> bool:
+        if self._fresh(key, now) is not None:
+            return False
+        self._results[key] = (value, expires)
+        self._changes.add()
+        return True
+
+    def peek_result(self, key: str) -> bytes | None:
+        return self._fresh(key, clock.now())
+
+    def pop_result(self, key: str) -> bytes | None:
+        value = self.peek_result(key)
+        self._remove(self._results, key)
+        return value
+
+    def delete_result(self, key: str) -> bool:
+        return self.pop_result(key) is not None
+
+    def results(self) -> dict[str, bytes]:
+        now = clock.now()
+        return {key: value for key, (value, end) in self._results.items() if end is None or end > now}
+
+    def result_count(self) -> int:
+        return len(self.results())
+
+    def _fresh(self, key: str, now: int) -> bytes | None:
+        value, expires = self._results.get(key, (None, None))
+        return value if expires is None or expires > now else None
+
+    def is_live(self, id: str) -> bool:
+        return id in self._live
+
+    def results_wakeup(self) -> Changes:
+        return self._changes
+
+    def work_source(self) -> None:
+        """None: no other process can bring work."""
+
+    def version(self) -> int:
+        return self._changes.ticket()
+
+    def revoke(self, key: str, revocation: Revocation) -> None:
+        self._revocations[key] = revocation
+        self._changes.add()
+
+    def restore(self, key: str) -> bool:
+        return self._remove(self._revocations, key)
+
+    def revocations(self, keys: Sequence[str]) -> dict[str, Revocation]:
+        return {key: self._revocations[key] for key in keys if key in self._revocations}
+
+    def _use_revocation(self, message: Message, now: int) -> bool:
+        """Whether the message is revoked. The once of a whole task becomes the message's own."""
+        own, task = f"r:{message.id}", f"rt:{message.name}"
+        revoked_by = [key for key, it in self.revocations([own, task]).items() if it.holds(now)]
+        if revoked_by == [task] and self._revocations[task].once:
+            self._revocations[own] = self._revocations.pop(task)
+        return bool(revoked_by)

@@ -1,0 +1,70 @@
+"""What a queue in memory consists of, and who waits for its changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Condition, RLock
+from typing import Any
+
+from liteq.identity import Identity
+from liteq.messages import Claim, Message, Revocation
+from liteq.storage.base import DeadTask
+
+Line = list[tuple[int, int, Message]]
+"""A heap of messages by rank (priority or due time) and seq; seqs differ, so messages are never compared."""
+Placed = list[tuple[Line, int, Message]]  # new messages, each with its line and its rank there
+
+
+class Changes:
+    """Counts the changes, and wakes whoever waits for the next one (a `Wakeup`); `add` needs the lock."""
+
+    watching = True
+
+    def __init__(self, lock: RLock) -> None:
+        self._condition = Condition(lock)
+        self._count = 0
+
+    def add(self) -> None:
+        """Count a change."""
+        self._count += 1
+        self._condition.notify_all()
+
+    def ticket(self) -> int:
+        """See `Wakeup`."""
+        with self._condition:
+            return self._count
+
+    def wait(self, ticket: int, timeout: float) -> bool:
+        """See `Wakeup`."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._count != ticket, timeout)
+
+
+class Tables:
+    """The tables, and the lock under which every verb runs; the verbs stand in subclasses, by concern."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._changes = Changes(self._lock)
+        self._last_seq = self._last_owner = 0
+        self._consumers: dict[int, tuple[Identity, Identity | None]] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims.
+        self._ready, self._scheduled = Line(), Line()
+        self._claims: dict[int, tuple[Claim, Message]] = {}
+        self._leases: dict[int, int] = {}
+        self._dead: dict[int, tuple[DeadTask, Message]] = {}
+        self._live: Counter[str] = Counter()
+        self._results: dict[str, tuple[bytes, int | None]] = {}
+        self._revocations: dict[str, Revocation] = {}
+        self._slots: dict[str, int] = {}
+
+    def _remove(self, table: dict[Any, Any], key: object) -> bool:
+        there = table.pop(key, None) is not None
+        if there:
+            self._changes.add()
+        return there
