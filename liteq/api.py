@@ -14,10 +14,11 @@ from liteq import clock, signals
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
 from liteq.exceptions import ConfigurationError, TaskException
-from liteq.execution import Ended, dead_outcome, run
+from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.outcomes import Ended, dead_outcome
 from liteq.registry import Registry
 from liteq.results import EmptyData, Result, ResultGroup
 from liteq.schedules import crontab

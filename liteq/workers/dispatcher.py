@@ -18,9 +18,9 @@ from typing import Any
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
-from liteq.execution import dead_outcome
 from liteq.identity import Identity, identify, is_stopped
 from liteq.messages import BACK, ClaimKey, Disposition, Settlement
+from liteq.outcomes import dead_outcome
 from liteq.workers import wire
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores

@@ -6,9 +6,9 @@ import logging
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.execution import dead_outcome
 from liteq.identity import Identity, is_gone
 from liteq.messages import BACK, Claim, Disposition, Outcome, Settlement
+from liteq.outcomes import dead_outcome
 
 logger = logging.getLogger("huey.consumer")
 

@@ -22,6 +22,8 @@ LAYERS = (
     ("liteq.storage",),
     ("liteq.tasks",),
     ("liteq.registry",),
+    ("liteq.outcomes",),
+    ("liteq.failure",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
     ("liteq.declarations", "liteq.control", "liteq.utils"),
@@ -51,9 +53,14 @@ ALLOWED_DOWN_TO = {
     # These see messages, and nothing of what stores or runs them.
     "liteq.tasks": {"liteq.clock", "liteq.exceptions", "liteq.messages"},
     # Decide first, store after: an attempt is a value until somebody else stores it.
+    "liteq.outcomes": {"liteq.hooks", "liteq.messages", "liteq.serializer", "liteq.signals", "liteq.tasks"},
+    "liteq.failure": {
+        "liteq.clock", "liteq.exceptions", "liteq.messages", "liteq.outcomes", "liteq.retry", "liteq.signals",
+        "liteq.tasks",
+    },
     "liteq.execution": {
-        "liteq.clock", "liteq.exceptions", "liteq.hooks", "liteq.messages", "liteq.retry", "liteq.serializer",
-        "liteq.signals", "liteq.tasks",
+        "liteq.exceptions", "liteq.failure", "liteq.messages", "liteq.outcomes", "liteq.signals",
+        "liteq.tasks",
     },
 }  # fmt: skip
 

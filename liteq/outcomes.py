@@ -1,0 +1,71 @@
+"""What one attempt causes, as values; and what running it needs of the application's queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from liteq import signals as s
+from liteq.hooks import Hooks
+from liteq.messages import Claim, Disposition, Error, Message, Outcome
+from liteq.serializer import Serializer
+from liteq.tasks import Task
+
+
+class Runtime(Protocol):
+    """What running a task needs of the application's queue."""
+
+    utc: bool
+    results: bool
+    store_none: bool
+    store_intermediate_errors: bool
+    serializer: Serializer
+    hooks: Hooks
+    signals: s.Signal
+    in_flight: set[Task]
+
+    def message_of(self, task: Task) -> Message:
+        """The message of a task that is about to be enqueued."""
+
+    def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
+        """What is stored of a failure."""
+
+
+class Followup(NamedTuple):
+    """A task that is enqueued because of another one's end."""
+
+    task: Task
+    message: Message
+    signal: str
+    """How it is announced: enqueued, or scheduled (a retry that waits)."""
+
+
+@dataclass(slots=True)
+class Ended:
+    """What one attempt causes."""
+
+    status: str
+    disposition: Disposition = Disposition.DONE
+    value: Any = None
+    results: list[tuple[str, bytes]] = field(default_factory=list)
+    followups: list[Followup] = field(default_factory=list)
+
+    def outcome(self) -> Outcome:
+        """The same, as storage takes it."""
+        messages = tuple(followup.message for followup in self.followups)
+        return Outcome(self.disposition, self.status, tuple(self.results), messages)
+
+
+def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> Followup:
+    """A task that follows, with its message."""
+    return Followup(task, runtime.message_of(task), signal)
+
+
+def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:
+    """The end of a task that will not run again by itself; whoever waits for its result gets an error."""
+    outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
+    if not runtime.results:
+        return outcome
+    metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}
+    error = runtime.serializer.serialize(Error(metadata))
+    return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
