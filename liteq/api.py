@@ -17,7 +17,7 @@ from liteq.exceptions import ConfigurationError, TaskException
 from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.messages import ClaimKey, Disposition, Message, Outcome, Settlement
 from liteq.outcomes import Ended, dead_outcome
 from liteq.registry import Registry
 from liteq.results import EmptyData, Result, ResultGroup
@@ -243,7 +243,7 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
             dead = dead_outcome(self, claim, f"can't be decoded: {error!r}")
             self.storage.settle([Settlement(claim.key, dead)], now)
             raise
-        task.claim = claim
+        task.claim, task.was_revoked = claim.key, claim.revoked
         return task
 
     def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
@@ -264,13 +264,13 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
 
     def _attempt(self, task: Task, timestamp: datetime | None) -> Ended:
         now = timestamp or self._get_timestamp()
-        claim: Claim | None = task.claim
+        claim = task.claim
         if not self.ready_to_run(task, now):
             message = self.message_of(task)
             self._store(claim, Outcome(Disposition.DONE, signals.SIGNAL_SCHEDULED, messages=(message,)))
             self.signals.send(signals.SIGNAL_SCHEDULED, task)
             return Ended(signals.SIGNAL_SCHEDULED)
-        revoked = (claim is not None and claim.revoked) or self.is_revoked(task, now, peek=False)
+        revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
         ended = run(self, task, revoked=revoked, now=now, isolated=False)
         outcome = ended.outcome()
         self._store(claim, outcome._replace(messages=()) if self._immediate else outcome)
@@ -278,11 +278,11 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended
 
-    def _store(self, claim: Claim | None, outcome: Outcome) -> None:
+    def _store(self, claim: ClaimKey | None, outcome: Outcome) -> None:
         if claim is None:
             self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
-        elif not self.storage.settle([Settlement(claim.key, outcome)], clock.now())[0]:
-            logger.warning("Task %s was taken by another meanwhile; its outcome has no effect", claim.id)
+        elif not self.storage.settle([Settlement(claim, outcome)], clock.now())[0]:
+            logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", claim.seq)
 
     def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
         """Whether the task's time has come at `timestamp` (now by default)."""

@@ -13,6 +13,7 @@ import time
 from datetime import datetime
 
 from liteq import signals as s
+from liteq.current import current
 from liteq.exceptions import CancelExecution, TaskInterrupted
 from liteq.failure import conclude
 from liteq.messages import Disposition
@@ -82,9 +83,11 @@ def _call(runtime: Runtime, task: Task, ended: Ended) -> None:
     if task.timeout:
         task.start_timer()
     runtime.in_flight.add(task)
+    token = current.set(task)
     try:
         ended.value = task.execute()
     finally:
+        current.reset(token)
         runtime.in_flight.discard(task)
     stored = runtime.results and not isinstance(task, PeriodicTask)
     if stored and (ended.value is not None or runtime.store_none):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 from liteq import clock
 from liteq.exceptions import TaskTimeout
-from liteq.messages import new_id
+from liteq.messages import ClaimKey, new_id
 
 Expires = float | timedelta | datetime | None
 
@@ -68,7 +68,8 @@ class Task:
         self.chord_config = chord_config
         self.on_complete = on_complete
         self.on_error = on_error
-        self.claim: Any = None
+        self.claim: ClaimKey | None = None
+        self.was_revoked = False
         self._deadline: float | None = None
 
     @property

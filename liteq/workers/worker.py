@@ -155,6 +155,7 @@ def attempt(huey: Huey, assignment: Assignment) -> Outcome:
     except Exception as error:
         logger.exception("A message can't be decoded")
         return Outcome(Disposition.DEAD, "dead", reason=f"can't be decoded: {error!r}")
+    task.claim = assignment.key
     now = clock.naive_now(huey.utc)
     return run(huey, task, revoked=assignment.revoked, now=now, isolated=True).outcome()
 

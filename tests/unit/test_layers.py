@@ -21,7 +21,7 @@ LAYERS = (
     ("liteq.messages", "liteq.serializer", "liteq.retry", "liteq.schedules", "liteq.signals", "liteq.hooks"),
     ("liteq.storage",),
     ("liteq.tasks",),
-    ("liteq.registry",),
+    ("liteq.registry", "liteq.current"),
     ("liteq.outcomes",),
     ("liteq.failure",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
@@ -59,7 +59,8 @@ ALLOWED_DOWN_TO = {
         "liteq.tasks",
     },
     "liteq.execution": {
-        "liteq.exceptions", "liteq.failure", "liteq.messages", "liteq.outcomes", "liteq.signals",
+        "liteq.current", "liteq.exceptions", "liteq.failure", "liteq.messages", "liteq.outcomes",
+        "liteq.signals",
         "liteq.tasks",
     },
 }  # fmt: skip
