@@ -71,28 +71,47 @@ class Revocations:
     utc: bool
 
     def revoke_all(
-        self, task_class: Any, revoke_until: datetime | None = None, revoke_once: bool = False
+        self,
+        task_class: Any,
+        revoke_until: datetime | None = None,
+        revoke_once: bool = False,
+        terminate: bool = False,
     ) -> None:
-        """Keep all tasks of a declaration from running: until a time, once, or until restored."""
-        self.storage.revoke(self._name_key(task_class), self._revocation(revoke_until, revoke_once))
+        """Keep all tasks of a declaration from running: until a time, once, or until restored.
+
+        With `terminate`, those that run already are ended: by an exception in the task, and if it does not
+        heed that, with its worker. Whoever waits for its result gets a TaskException.
+        """
+        revocation = self._revocation(revoke_until, revoke_once, terminate)
+        self.storage.revoke(self._name_key(task_class), revocation)
 
     def restore_all(self, task_class: Any) -> bool:
         """Undo `revoke_all`; whether they were revoked."""
         return self.storage.restore(self._name_key(task_class))
 
     def revoke(
-        self, task: Task | Result, revoke_until: datetime | None = None, revoke_once: bool = False
+        self,
+        task: Task | Result,
+        revoke_until: datetime | None = None,
+        revoke_once: bool = False,
+        terminate: bool = False,
     ) -> None:
-        """Keep one task from running, unless it has started."""
-        self.storage.revoke(task.revoke_id, self._revocation(revoke_until, revoke_once))
+        """Keep one task from running; one that has started goes on, unless `terminate` ends it."""
+        self.storage.revoke(task.revoke_id, self._revocation(revoke_until, revoke_once, terminate))
 
     def restore(self, task: Task | Result) -> bool:
         """Undo `revoke`; whether the task was revoked."""
         return self.storage.restore(task.revoke_id)
 
-    def revoke_by_id(self, id: str, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
-        """Keep the task of an id from running, unless it has started."""
-        self.revoke(Task(id=id), revoke_until, revoke_once)
+    def revoke_by_id(
+        self,
+        id: str,
+        revoke_until: datetime | None = None,
+        revoke_once: bool = False,
+        terminate: bool = False,
+    ) -> None:
+        """Keep the task of an id from running; one that has started goes on, unless `terminate` ends it."""
+        self.revoke(Task(id=id), revoke_until, revoke_once, terminate)
 
     def restore_by_id(self, id: str) -> bool:
         """Undo `revoke_by_id`; whether the task was revoked."""
@@ -112,10 +131,9 @@ class Revocations:
                 return True
         return False
 
-    def _revocation(self, until: datetime | None, once: bool) -> Revocation:
-        if until is None:
-            return Revocation(None, once)
-        return Revocation(clock.to_us(clock.normalize_time(eta=until, utc=True)), once)
+    def _revocation(self, until: datetime | None, once: bool, terminate: bool) -> Revocation:
+        moment = None if until is None else clock.to_us(clock.normalize_time(eta=until, utc=True))
+        return Revocation(moment, once, terminate)
 
     def _name_key(self, task: Any) -> str:
         task_class = task.task_class if isinstance(task, TaskWrapper) else task

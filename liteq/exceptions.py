@@ -25,6 +25,10 @@ class TaskTimeout(HueyException):
     """A task ran longer than its `timeout` allows."""
 
 
+class TaskTerminated(HueyException):
+    """A task was revoked with `terminate=True` while it ran."""
+
+
 class RateLimitExceeded(HueyException):
     """A rate limit is used up; `delay` is the number of seconds until it has room again."""
 
@@ -85,6 +89,19 @@ class StorageFull(StorageError):  # noqa: N818 -- the same
 
 class ForeignFile(StorageError, ConfigurationError):  # noqa: N818 -- the same
     """The file is not a liteq database, or one of a newer liteq; it was left untouched."""
+
+
+class TaskStopped(BaseException):
+    """Raised inside a running task that has to end: its `timeout` is over, or it was revoked to terminate.
+
+    It is not an Exception, so that `except Exception` in a task does not defeat the limit; `finally` runs.
+    Everything outside of the task sees `reason` in its place: a TaskTimeout or a TaskTerminated. A task that
+    catches it and returns in time has succeeded.
+    """
+
+    def __init__(self, reason: HueyException) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
 
 
 class TaskInterrupted(BaseException):

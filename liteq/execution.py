@@ -10,11 +10,14 @@ from __future__ import annotations
 import copy
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from typing import Any
 
 from liteq import signals as s
 from liteq.current import current
-from liteq.exceptions import CancelExecution, TaskInterrupted
+from liteq.exceptions import CancelExecution, TaskInterrupted, TaskStopped
 from liteq.failure import conclude
 from liteq.messages import Disposition
 from liteq.outcomes import Ended, Runtime, follow_up
@@ -22,8 +25,16 @@ from liteq.tasks import PeriodicTask, Task
 
 logger = logging.getLogger("huey")
 
+_UNGUARDED = nullcontext()
 
-def run(runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated: bool) -> Ended:
+
+Guard = Callable[[Task], AbstractContextManager[Any]]
+"""What a task with a timeout runs in: something that raises TaskStopped in it when the time is over."""
+
+
+def run(
+    runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated: bool, guard: Guard = nullcontext
+) -> Ended:
     """Run a task, unless it must not be.
 
     Args:
@@ -33,6 +44,7 @@ def run(runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated:
         now: the naive datetime that decides about its expiry.
         isolated: the task runs in a worker, where KeyboardInterrupt and SystemExit are a task's own errors.
             Elsewhere they are the caller's, and are raised.
+        guard: enforces the timeout of a task that has one; by default nothing does but the task itself.
     """
     refused = _refuse(runtime, task, revoked, now)
     if refused is not None:
@@ -47,11 +59,14 @@ def run(runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated:
     ended = Ended(s.SIGNAL_COMPLETE)
     started = time.monotonic()
     try:
-        _call(runtime, task, ended)
+        _call(runtime, task, ended, guard)
     except TaskInterrupted:
         logger.warning("Task %s was interrupted and goes back to the queue.", task.id)
         runtime.signals.send(s.SIGNAL_INTERRUPTED, task)
         return Ended(s.SIGNAL_INTERRUPTED, Disposition.BACK)
+    except TaskStopped as stopped:
+        stopped.reason.__cause__ = stopped  # whose traceback says where
+        return conclude(runtime, task, stopped.reason)
     except BaseException as exception:  # everything that a task raises is its outcome
         if not isolated and not isinstance(exception, Exception):
             runtime.signals.send(s.SIGNAL_INTERRUPTED, task)
@@ -78,14 +93,14 @@ def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime) -> str |
     return status
 
 
-def _call(runtime: Runtime, task: Task, ended: Ended) -> None:
+def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
     """Run the function and serialize what comes of it; a value that can't be serialized is a failure."""
-    if task.timeout:
-        task.start_timer()
+    task.start_timer()
     runtime.in_flight.add(task)
     token = current.set(task)
     try:
-        ended.value = task.execute()
+        with guard(task) if task.timeout else _UNGUARDED:
+            ended.value = task.execute()
     finally:
         current.reset(token)
         runtime.in_flight.discard(task)

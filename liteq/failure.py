@@ -15,6 +15,7 @@ from liteq.exceptions import (
     RetryTask,
     TaskException,
     TaskLockedException,
+    TaskTerminated,
     TaskTimeout,
 )
 from liteq.messages import Error
@@ -71,6 +72,7 @@ _SIGNALS: tuple[tuple[type[BaseException], str], ...] = (
     (TaskLockedException, s.SIGNAL_LOCKED),
     (RateLimitExceeded, s.SIGNAL_RATE_LIMITED),
     (CancelExecution, s.SIGNAL_CANCELED),
+    (TaskTerminated, s.SIGNAL_REVOKED),
 )
 
 
@@ -88,6 +90,8 @@ def _classify(runtime: Runtime, task: Task, exception: BaseException) -> _Failur
     elif isinstance(exception, CancelExecution):
         wanted = task.retries if exception.retry is None else exception.retry
         task.retries = max(task.retries, 1) if wanted else 0
+    elif isinstance(exception, TaskTerminated):
+        task.retries = 0
     return failure
 
 

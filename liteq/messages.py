@@ -81,6 +81,14 @@ class Disposition(IntEnum):
     """It is kept aside with a reason, and runs again only if somebody requeues it."""
 
 
+class Verdict(IntEnum):
+    """Why a worker has to be stopped in the middle of an attempt."""
+
+    NONE = 0
+    TIMEOUT = 1
+    TERMINATED = 2
+
+
 class Outcome(NamedTuple):
     """Everything that one attempt causes; stored in one transaction with the end of its claim."""
 
@@ -107,6 +115,8 @@ class Revocation(NamedTuple):
 
     until: int | None = None
     once: bool = False
+    terminate: bool = False
+    """It ends the tasks that run already as well."""
 
     def holds(self, now: int) -> bool:
         """Whether it forbids to run at `now` (microseconds of UTC)."""

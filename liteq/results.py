@@ -45,7 +45,13 @@ class ResultHost(Protocol):
     def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
         """Whether a task is revoked."""
 
-    def revoke(self, task: Task, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+    def revoke(
+        self,
+        task: Task,
+        revoke_until: datetime | None = None,
+        revoke_once: bool = False,
+        terminate: bool = False,
+    ) -> None:
         """Revoke a task."""
 
     def restore(self, task: Task) -> bool:
@@ -151,9 +157,9 @@ class Result:
         """Whether the task, or all tasks of its kind, are revoked."""
         return self.huey.is_revoked(self.task, peek=True)
 
-    def revoke(self, revoke_once: bool = True) -> None:
-        """Keep the task from running, unless it has started."""
-        self.huey.revoke(self.task, revoke_once=revoke_once)
+    def revoke(self, revoke_once: bool = True, terminate: bool = False) -> None:
+        """Keep the task from running; one that has started goes on, unless `terminate` ends it."""
+        self.huey.revoke(self.task, revoke_once=revoke_once, terminate=terminate)
 
     def restore(self) -> bool:
         """Undo `revoke`; whether the task was revoked."""

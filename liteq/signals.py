@@ -19,6 +19,9 @@ SIGNAL_INTERRUPTED = "interrupted"
 SIGNAL_ENQUEUED = "enqueued"
 SIGNAL_TIMEOUT = "timeout"
 SIGNAL_RATE_LIMITED = "rate-limited"
+SIGNAL_WORKER_DIED = "worker-died"
+SIGNAL_CRASHED = "crashed"
+SIGNAL_DEAD = "dead"
 
 Receiver = Callable[..., Any]
 
@@ -49,12 +52,15 @@ class Signal:
             if receiver in registered:
                 registered.remove(receiver)
 
+    def has_receivers(self, signal: str) -> bool:
+        """Whether anybody wants to be told of the signal."""
+        return bool(self.receivers.get(signal) or self.receivers[_ANY])
+
     def send(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         """Call the receivers of the signal, then those of any; one that raises does not stop the others."""
-        specific = self.receivers.get(signal)
-        if not specific and not self.receivers[_ANY]:
+        if not self.has_receivers(signal):
             return
-        for receiver in (*(specific or ()), *self.receivers[_ANY]):
+        for receiver in (*self.receivers.get(signal, ()), *self.receivers[_ANY]):
             try:
                 receiver(signal, task, *args, **kwargs)
             except Exception:

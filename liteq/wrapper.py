@@ -33,7 +33,13 @@ class TaskHost(Protocol):
     def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
         """Whether tasks of a kind are revoked."""
 
-    def revoke_all(self, task_class: Any, revoke_until: Any = None, revoke_once: bool = False) -> None:
+    def revoke_all(
+        self,
+        task_class: Any,
+        revoke_until: Any = None,
+        revoke_once: bool = False,
+        terminate: bool = False,
+    ) -> None:
         """Revoke tasks of a kind."""
 
     def restore_all(self, task_class: Any) -> bool:
@@ -108,9 +114,14 @@ class TaskWrapper(Generic[P, R]):
         """Whether all tasks of this declaration are revoked."""
         return self.huey.is_revoked(self.task_class, timestamp, peek)
 
-    def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
-        """Keep all tasks of this declaration from running: until a time, once, or until `restore`."""
-        self.huey.revoke_all(self.task_class, revoke_until, revoke_once)
+    def revoke(
+        self, revoke_until: datetime | None = None, revoke_once: bool = False, terminate: bool = False
+    ) -> None:
+        """Keep all tasks of this declaration from running: until a time, once, or until `restore`.
+
+        With `terminate`, those that run already are ended.
+        """
+        self.huey.revoke_all(self.task_class, revoke_until, revoke_once, terminate)
 
     def restore(self) -> bool:
         """Undo `revoke`; whether they were revoked."""

@@ -60,6 +60,14 @@ def _stopping(group: Any) -> None:
         help="how long a stop waits for running tasks before it interrupts them (for ever)",
     )  # fmt: skip
     group.add_argument(
+        "--timeout-grace", type=float, default=2, metavar="SECONDS",
+        help="what a task has to end after its timeout, before its worker is stopped (2)",
+    )  # fmt: skip
+    group.add_argument(
+        "--kill-after", type=float, default=5, metavar="SECONDS",
+        help="what a worker has to end after TERM, before KILL (5)",
+    )  # fmt: skip
+    group.add_argument(
         "-g",
         "--graceful-signal",
         metavar="INT|TERM",
@@ -115,6 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
         backoff=arguments.backoff,
         scheduler_interval=arguments.scheduler_interval,
         max_crashes=arguments.max_crashes,
+        timeout_grace=arguments.timeout_grace,
+        kill_after=arguments.kill_after,
     )
     _set_up_logging(arguments)
     supervisor = Supervisor(arguments.application, options)

@@ -8,20 +8,19 @@ share one commit, so that full durability costs little.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
-import signal
 import socket
 from contextlib import suppress
 from typing import Any
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageBusy, StorageError, StorageFull
-from liteq.identity import Identity, identify, is_stopped
-from liteq.messages import BACK, ClaimKey, Disposition, Settlement
+from liteq.exceptions import StorageError
+from liteq.identity import is_stopped
+from liteq.messages import BACK, ClaimKey, Disposition, Settlement, Verdict
 from liteq.outcomes import dead_outcome
 from liteq.workers import wire
+from liteq.workers.aftermath import Aftermath
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
 from liteq.workers.deputy import Deputy, Orphan
@@ -29,10 +28,10 @@ from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger, seconds_until
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.process import ignore
-from liteq.workers.recovery import crashed, returned
+from liteq.workers.recovery import returned
 from liteq.workers.shared import Board, Journal
 from liteq.workers.watch import Watch
+from liteq.workers.watchdog import Watchdog
 
 logger = logging.getLogger("huey.consumer")
 
@@ -40,32 +39,6 @@ EXIT_INTERRUPTED = 5
 """Of the dispatcher, and then of the consumer: running tasks were interrupted."""
 
 _RETRY_STORAGE_AFTER = clock.SECOND // 4
-
-
-def dispatcher_main(
-    huey: Huey,
-    options: ConsumerOptions,
-    supervisor: Identity,
-    owner: int | None,
-    control: wire.Control,
-    board: Board,
-    journal: Journal,
-) -> int:
-    """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
-    signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
-    try:
-        if owner is None:
-            owner = huey.storage.register(supervisor)
-        huey.storage.attend(owner, identify())
-        dispatcher = Dispatcher(huey, options, owner, control, board, journal)
-    except (StorageBusy, StorageFull) as error:
-        logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
-        return 1
-    except StorageError as error:
-        control.send(wire.Failed(str(error)))
-        return 1
-    control.send(wire.Ready(owner, os.getpid()))
-    return dispatcher.run()
 
 
 class Dispatcher:
@@ -105,6 +78,8 @@ class Dispatcher:
         self._beat = Beat(huey, options.periodic)
         self._beat.start(clock.now())
         self._ledger = Ledger(huey, owner, lease, self._beat, journal)
+        self._watchdog = Watchdog(huey.storage, owner, board, int(options.timeout_grace * clock.SECOND))
+        self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._inheritance = Inheritance(huey.storage.held(owner))
         self._buried: list[int] = []
@@ -134,7 +109,7 @@ class Dispatcher:
         return EXIT_INTERRUPTED if self._interrupted else 0
 
     def _is_finished(self) -> bool:
-        if not self._ledger.is_clear:
+        if not (self._ledger.is_clear and (self._leaving or self._aftermath.is_clear)):
             return False
         return self._leaving or (self._finishing and self._pool.is_empty and not self._inheritance.is_open)
 
@@ -149,6 +124,7 @@ class Dispatcher:
             self._watch.timeout(),
             None if self._draining else seconds_until(self._ledger.next_due(), now),
             seconds_until(self._pool.next_stuck(), monotonic),
+            seconds_until(self._watchdog.next_look(self._pool), monotonic),
             seconds_until(self._deputy.deadline, monotonic),
             seconds_until(self._inheritance.deadline, monotonic),
         ]
@@ -168,13 +144,18 @@ class Dispatcher:
                 self._orphan_ended(key.data)
             elif key.data is self._watch:
                 self._watch.rang()
-                self._ledger.look = True
+                self._storage_changed()
             else:
                 self._read_control()
 
     def _check_version(self) -> None:
         with suppress(StorageError):  # the turn will meet it again, and say so
-            self._ledger.look = self._watch.has_changed()
+            if self._watch.has_changed():
+                self._storage_changed()
+
+    def _storage_changed(self) -> None:
+        self._ledger.look = True
+        self._watchdog.storage_changed()
 
     def _read_worker(self, worker: Worker) -> None:
         self._read_reports(worker)
@@ -221,7 +202,7 @@ class Dispatcher:
 
     def _orphan_ended(self, orphan: Orphan) -> None:
         self._deputy.has_ended(orphan)
-        self._bury(orphan.worker, "ended", requested=False)
+        self._bury(orphan.worker, "ended", Verdict.NONE, requested=False)
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:
@@ -229,9 +210,9 @@ class Dispatcher:
                 self._attach(message, *ends)
             case wire.Attached():
                 self._inheritance.workers_known(clock.monotonic())
-            case wire.Gone(token, how, requested):
+            case wire.Gone(token, how, requested, verdict):
                 if (worker := self._pool.get(token)) is not None:
-                    self._bury(worker, how, requested=requested)
+                    self._bury(worker, how, verdict, requested=requested)
                 self._buried.append(token)
             case wire.Retire(token):
                 if (worker := self._pool.get(token)) is not None:
@@ -270,18 +251,29 @@ class Dispatcher:
         worker.retiring = True
         self._take_back(worker)
 
-    def _bury(self, worker: Worker, how: str, *, requested: bool) -> None:
+    def _stop(self, worker: Worker, verdict: Verdict) -> None:
+        """Have the supervisor end what a worker is at; with NONE, only take back what it is not."""
+        attempt = self._board.read(worker.index)
+        if not verdict:
+            self._take_back(worker)
+            return
+        self._retire(worker)
+        claim = worker.in_hand.get(attempt)
+        if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other any more
+            logger.warning(
+                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, verdict.name.lower()
+            )
+            worker.condemned = True
+            self._control.send(wire.Condemn(worker.token, attempt, verdict))
+
+    def _bury(self, worker: Worker, how: str, verdict: Verdict, *, requested: bool) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         self._selector.unregister(worker.line)
         self._read_reports(worker)
         self._take_back(worker)
-        for claim in worker.in_hand.values():
-            if requested:
-                self._interrupted = self._draining
-                self._ledger.settle(returned(self._huey, claim, "interrupted"))
-            else:
-                outcome = crashed(self._huey, claim, how, self._options.max_crashes)
-                self._ledger.settle(Settlement(claim.key, outcome))
+        running = worker.in_hand.values()
+        self._interrupted = self._interrupted or (self._draining and requested and bool(running))
+        self._ledger.settle(*self._aftermath.take(running, how, verdict, requested=requested))
         self._pool.remove(worker)
 
     def _drain(self) -> None:
@@ -299,8 +291,11 @@ class Dispatcher:
             return
         self._retry_at = None
         claiming = not (self._draining or self._leaving)
+        if self._draining:
+            self._ledger.settle(*self._aftermath.give_up())
         try:
             self._rearrange(monotonic)
+            self._aftermath.hand_out(self._pool, monotonic)
             self._ledger.turn(now, monotonic, self._pool, claiming=claiming)
             self._do_chores(monotonic, claiming)
         except StorageError as error:
@@ -312,7 +307,9 @@ class Dispatcher:
             self._control.send(wire.Buried(self._buried.pop()))
 
     def _rearrange(self, monotonic: int) -> None:
-        """Take back what should not wait any longer where it is."""
+        """Take back what should not wait any longer where it is, and stop what should have ended."""
+        for worker, verdict in self._watchdog.doomed(self._pool, monotonic):
+            self._stop(worker, verdict)
         overtaken = self._ledger.outranks(self._pool.lowest_waiting() if self._ledger.look else None)
         for worker in self._pool:
             if overtaken or worker.is_stuck(monotonic):

@@ -12,14 +12,13 @@ from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity, identify
 from liteq.workers.application import BrokenApplication, load
-from liteq.workers.dispatcher import dispatcher_main
+from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.place import Place, Template
 from liteq.workers.process import fork
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec, template_main
 from liteq.workers.wire import Control, packet_pair
-from liteq.workers.worker import worker_main
 
 logger = logging.getLogger("huey.consumer")
 

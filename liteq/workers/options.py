@@ -42,6 +42,8 @@ class ConsumerOptions:
     """How often the death of its worker may end a task before it is dead."""
     kill_after: float = 5
     """How long an interrupted worker may take before it is killed."""
+    timeout_grace: float = 2
+    """How long a task may take to end by itself after its timeout, before its worker is stopped."""
     lease: float = 60
     """How long a consumer that stands still keeps its claims."""
 
@@ -68,7 +70,15 @@ class ConsumerOptions:
             raise ConfigurationError("consumers run on Linux only in this version")
 
 
-_PERIODS = ("health_check_interval", "delay", "max_delay", "scheduler_interval", "kill_after", "lease")
+_PERIODS = (
+    "health_check_interval",
+    "delay",
+    "max_delay",
+    "scheduler_interval",
+    "kill_after",
+    "timeout_grace",
+    "lease",
+)
 _OPTIONAL = {"max_tasks", "shutdown_timeout", "delay", "max_delay"}
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 
-from liteq.messages import Claim
+from liteq.messages import Claim, Verdict
 from liteq.workers.shared import Journal
-from liteq.workers.wire import STOP_PACKET, Report, pack_task, receive_all, unpack_task
+from liteq.workers.wire import STOP_PACKET, Assignment, Report, pack_task, receive_all, unpack_task
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
 _PREFETCHED_TIME = 20_000
@@ -17,6 +17,7 @@ _UNKNOWN = 10.0 * _PREFETCHED_TIME
 """What a task is taken to last until it is known better: nothing waits behind it."""
 _MAX_DEPTH = 64
 _STUCK_AFTER = 20_000
+_LOOK_AFTER = 20_000
 _SMOOTHING = 0.2
 
 Attempt = tuple[int, int]
@@ -43,7 +44,10 @@ class Worker:
         self.handed_out = 0
         self.retiring = False
         self.stopped = False
+        self.condemned = False
         self.last_report = 0
+        self.look_at: int | None = None
+        """When the deadline of what it runs is to be looked at (monotonic microseconds)."""
         self._full = False
         self._duration = _UNKNOWN
 
@@ -62,30 +66,39 @@ class Worker:
         """How many tasks wait behind the one that it runs."""
         return max(0, len(self.in_hand) - 1)
 
-    def hand_out(self, claim: Claim, now: int) -> bool:
+    def hand_out(self, claim: Claim, now: int, verdict: Verdict = Verdict.NONE) -> bool:
         """Give it a task; False if there is no room for it in its line."""
-        try:
-            self.line.send(pack_task(claim), socket.MSG_DONTWAIT)
-        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-            self._full = True  # until it has read some
+        if not self.send(pack_task(claim, verdict)):
             return False
         if not self.in_hand:
             self.last_report = now
+            self.look_at = now + _LOOK_AFTER
         self.in_hand[claim.seq, claim.attempt] = claim
         self.handed_out += 1
+        return True
+
+    def send(self, packet: bytes) -> bool:
+        """Send it a packet; False if there is no room for it in its line."""
+        try:
+            self.line.send(packet, socket.MSG_DONTWAIT)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self._full = True  # until it has read some
+            return False
         return True
 
     def is_running(self, claim: Claim, now: int) -> None:
         """It was given this task by another dispatcher, and is at it."""
         self.in_hand[claim.seq, claim.attempt] = claim
-        self.last_report = now
+        self.last_report = self.look_at = now
 
     def reported(self, report: Report, now: int) -> Claim | None:
         """Take note of an outcome; the claim that it ends, if the worker had it."""
         self._full = False
         self.last_report = now
         self._duration += _SMOOTHING * (report.duration - self._duration)
-        return self.in_hand.pop((report.seq, report.attempt), None)
+        claim = self.in_hand.pop((report.seq, report.attempt), None)
+        self.look_at = now + _LOOK_AFTER if self.in_hand else None
+        return claim
 
     def is_stuck(self, now: int) -> bool:
         """Whether tasks wait behind one that takes longer than those before it."""
@@ -99,7 +112,8 @@ class Worker:
             assignment = unpack_task(packet)
             if assignment is None:
                 self.stopped = False
-                continue
+            if not isinstance(assignment, Assignment):
+                continue  # an announcement that nobody has heard
             taken.append((assignment.key.seq, assignment.key.attempt))
             self.handed_out -= 1
         # Whatever it runs now is not what it has been measured by.
@@ -181,6 +195,11 @@ class Pool:
             else:
                 room[worker] -= 1
         return left
+
+    def freest(self) -> Worker | None:
+        """The worker with the least in hand that may get more."""
+        able = (worker for worker in self._workers.values() if self._room(worker) > 0)
+        return min(able, key=lambda worker: len(worker.in_hand), default=None)
 
     def retire_spent(self) -> None:
         """Retire the workers that have had their number of tasks, and stop those that retire and are done."""

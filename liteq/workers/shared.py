@@ -6,22 +6,43 @@ import mmap
 import socket
 import struct
 
+from liteq.messages import Verdict
 from liteq.workers.wire import MAX_PACKET
 
-_ENTRY = struct.Struct("<QQ")
+_ENTRY = struct.Struct("<QQQQ")
+_ATTEMPT = struct.Struct("<QQ")
+_FIELD = struct.Struct("<Q")
 _LENGTH = struct.Struct("<Q")
 _JOURNAL_SIZE = 8 * 1024 * 1024
 
 
+NOT_YET = 0
+"""A deadline that is not known yet, because the worker has not come to the task's function."""
+NEVER = (1 << 64) - 1
+"""The deadline of a task without a timeout."""
+
+
 class Board:
-    """One line for each worker: which attempt it is at. Written by the worker, read after a death."""
+    """One line for each worker: which attempt it is at, until when, and whether it has to be stopped.
+
+    The worker writes the first two, the supervisor the verdict, while the worker is known to be at the
+    attempt and to get no other. Read by all of them, and after a death.
+    """
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, workers * _ENTRY.size))
 
     def write(self, index: int, seq: int, attempt: int) -> None:
         """Note that the worker at `index` starts an attempt."""
-        _ENTRY.pack_into(self._memory, index * _ENTRY.size, seq, attempt)
+        _ENTRY.pack_into(self._memory, index * _ENTRY.size, seq, attempt, NOT_YET, Verdict.NONE)
+
+    def limit(self, index: int, deadline: int) -> None:
+        """Note when the attempt's time is over, in microseconds of the monotonic clock."""
+        _FIELD.pack_into(self._memory, index * _ENTRY.size + 16, deadline)
+
+    def condemn(self, index: int, verdict: Verdict) -> None:
+        """Note why the worker is being stopped."""
+        _FIELD.pack_into(self._memory, index * _ENTRY.size + 24, verdict)
 
     def clear(self, index: int) -> None:
         """Note that the worker at `index` has reported the end of its attempt, or is a new one."""
@@ -29,8 +50,16 @@ class Board:
 
     def read(self, index: int) -> tuple[int, int]:
         """The message and the attempt that the worker at `index` is at; zeros if it is at none."""
-        seq, attempt = _ENTRY.unpack_from(self._memory, index * _ENTRY.size)
+        seq, attempt = _ATTEMPT.unpack_from(self._memory, index * _ENTRY.size)
         return seq, attempt
+
+    def deadline(self, index: int) -> int:
+        """When the time of the attempt is over; NOT_YET or NEVER."""
+        return int(_FIELD.unpack_from(self._memory, index * _ENTRY.size + 16)[0])
+
+    def verdict(self, index: int) -> Verdict:
+        """Why the worker is being stopped."""
+        return Verdict(_FIELD.unpack_from(self._memory, index * _ENTRY.size + 24)[0])
 
 
 class Journal:

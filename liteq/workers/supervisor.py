@@ -224,6 +224,8 @@ class Supervisor:
                 self._liaison.ready(message, draining=self._stopping)
             elif isinstance(message, wire.Buried):
                 self._liaison.buried(message.token)
+            elif isinstance(message, wire.Condemn):
+                self._condemn(message)
             elif isinstance(message, wire.Failed):
                 self._fail(EXIT_STORAGE, message.text)
                 place.child.stop(time.monotonic(), None)
@@ -234,6 +236,15 @@ class Supervisor:
         if not self._announced and all(place.child.state is State.READY for place in self._places):
             self._announced = True
             logger.info("Ready in %.2f s", time.monotonic() - self._started)
+
+    def _condemn(self, message: wire.Condemn) -> None:
+        """End a worker that is at an attempt with which it must not go on; another takes its place."""
+        place = next((place for place in self._workers if place.token == message.token), None)
+        board = self._launcher.board
+        if place is not None and place.pid is not None and board.read(place.index) == message.attempt:
+            board.condemn(place.index, message.verdict)
+            place.child.replace(time.monotonic())
+            place.child.limit(time.monotonic(), 0)
 
     def _reap(self) -> None:
         """Take note of all children that have ended, and of the orphans that were left to us."""
@@ -268,7 +279,8 @@ class Supervisor:
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            departed = Departed(place, str(end), last, requested=before is State.STOPPING)
+            verdict = self._launcher.board.verdict(place.index)
+            departed = Departed(place, str(end), last, verdict, requested=before is State.STOPPING)
             if before is State.STARTING:
                 departed.close()
             else:

@@ -17,15 +17,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Verdict
 
 MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
 """Bytes of a task or an outcome that still travel in a packet."""
 
 _HEADER = struct.Struct("<BQQQB")
-_RUN, _RUN_LARGE, _STOP = 1, 2, 3
+_RUN, _RUN_LARGE, _STOP, _TELL = 1, 2, 3, 4
 _REVOKED, _AT_MOST_ONCE = 1, 2
+_VERDICT_SHIFT = 2
 
 STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0)
 
@@ -43,24 +44,45 @@ class Assignment(NamedTuple):
     at_most_once: bool
     data: bytes | None
     """None: too large for a packet, to be read from storage."""
+    verdict: Verdict = Verdict.NONE
+    """The attempt was ended with its worker: say what that causes, and do not run it."""
 
 
-def pack_task(claim: Claim) -> bytes:
+class Announcement(NamedTuple):
+    """Something that happened to a task in the hands of the consumer, for the receivers of its signals."""
+
+    signals: tuple[str, ...]
+    data: bytes | None
+    """The task; None if there was none, or if it is too large for a packet."""
+
+
+def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE) -> bytes:
     """The packet of a claimed task."""
     large = len(claim.data) > MAX_PAYLOAD
-    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
+    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE + (verdict << _VERDICT_SHIFT)
     header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags)
     return header if large else header + claim.data
 
 
-def unpack_task(packet: bytes) -> Assignment | None:
-    """The task of a packet; None for the order to stop."""
+def pack_announcement(announcement: Announcement) -> bytes:
+    """The packet of an announcement."""
+    signals, data = announcement
+    if data is not None and len(data) > MAX_PAYLOAD:
+        data = None
+    return _HEADER.pack(_TELL, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
+
+
+def unpack_task(packet: bytes) -> Assignment | Announcement | None:
+    """The task or the announcement of a packet; None for the order to stop."""
     kind, seq, attempt, owner, flags = _HEADER.unpack_from(packet)
     if kind == _STOP:
         return None
+    if kind == _TELL:
+        return Announcement(*pickle.loads(packet[_HEADER.size :]))
     data = packet[_HEADER.size :] if kind == _RUN else None
+    verdict = Verdict(flags >> _VERDICT_SHIFT) if flags >> _VERDICT_SHIFT else Verdict.NONE
     return Assignment(
-        ClaimKey(seq, attempt, owner), bool(flags & _REVOKED), bool(flags & _AT_MOST_ONCE), data
+        ClaimKey(seq, attempt, owner), bool(flags & _REVOKED), bool(flags & _AT_MOST_ONCE), data, verdict
     )
 
 
@@ -204,6 +226,8 @@ class Gone(NamedTuple):
     """For people: was killed by SIGKILL, peak memory 52 MB."""
     requested: bool
     """It was told to end: what it leaves is not its fault."""
+    verdict: Verdict = Verdict.NONE
+    """It was stopped because of the attempt that it was at."""
 
 
 class Retire(NamedTuple):
@@ -244,6 +268,14 @@ class Buried(NamedTuple):
     """What a dead worker left is settled."""
 
     token: int
+
+
+class Condemn(NamedTuple):
+    """A worker must not go on with the attempt that it is at: TERM, and then KILL."""
+
+    token: int
+    attempt: tuple[int, int]
+    verdict: Verdict
 
 
 class Failed(NamedTuple):

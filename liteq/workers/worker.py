@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import time
 from types import FrameType
 
-from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, UnknownTask
-from liteq.execution import run
-from liteq.messages import BACK, Disposition, Error, Outcome, Settlement
+from liteq.exceptions import StorageBusy, StorageFull, TaskInterrupted, TaskStopped
+from liteq.messages import Disposition, Outcome
+from liteq.workers.attempt import announce, attempt, settle
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
+from liteq.workers.timer import Timer
 from liteq.workers.wire import (
     MAX_PACKET,
     MAX_PAYLOAD,
+    Announcement,
     Assignment,
-    Control,
     Report,
-    WorkerReady,
     pack_report,
     unpack_task,
 )
@@ -38,19 +36,6 @@ INTERRUPTED_FOR_GOOD = Outcome(
 )
 
 
-def worker_main(huey: Huey, spec: ChildSpec, control: Control, line: socket.socket, board: Board) -> int:
-    """Run tasks until told to stop, or until nobody is left who could give any."""
-    worker = Worker(huey, spec, line, board)
-    signal.signal(signal.SIGTERM, worker.interrupt)
-    huey.hooks.startup.run()
-    control.send(WorkerReady(os.getpid()))
-    logger.debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())
-    worker.work()
-    huey.hooks.shutdown.run()
-    huey.storage.close()
-    return 0
-
-
 class Worker:
     """One process that runs one task at a time."""
 
@@ -59,6 +44,7 @@ class Worker:
         self._index = spec.place
         self._line = line
         self._board = board
+        self._timer = Timer(board, spec.place)
         self._pid = os.getpid()
         self._interruptible = False
         self._stopping = False
@@ -68,10 +54,11 @@ class Worker:
 
         Raises:
             TaskInterrupted: into the task.
+            TaskStopped: into a task that is to end for good.
         """
         self._stopping = True
         if self._interruptible:
-            raise TaskInterrupted
+            raise self._timer.end()
 
     def work(self) -> None:
         """The loop. An end of file means that the supervisor and the dispatcher are both gone."""
@@ -80,6 +67,9 @@ class Worker:
             assignment = unpack_task(packet) if packet else None
             if assignment is None:
                 return
+            if isinstance(assignment, Announcement):
+                announce(self._huey, assignment)
+                continue
             self._board.write(self._index, assignment.key.seq, assignment.key.attempt)
             started = time.perf_counter_ns()
             outcome = self._run(assignment)
@@ -92,7 +82,7 @@ class Worker:
         try:
             self._interruptible = True
             return self._line.recv(MAX_PACKET)
-        except (TaskInterrupted, ConnectionResetError):
+        except (TaskInterrupted, TaskStopped, ConnectionResetError):
             return None
         finally:
             self._interruptible = False
@@ -100,8 +90,8 @@ class Worker:
     def _run(self, assignment: Assignment) -> Outcome:
         try:
             self._interruptible = True
-            outcome = attempt(self._huey, assignment)
-        except TaskInterrupted:
+            outcome = attempt(self._huey, assignment, self._timer)
+        except (TaskInterrupted, TaskStopped):  # before or after the task itself
             outcome = INTERRUPTED
         except Exception as error:
             logger.exception("The outcome of a task can't be stored")
@@ -139,45 +129,3 @@ class Worker:
                 time.sleep(_RETRY_STORAGE_AFTER)
             else:
                 return True
-
-
-def attempt(huey: Huey, assignment: Assignment) -> Outcome:
-    """Run the task of an assignment, if it can be decoded; what that causes."""
-    data = assignment.data
-    if data is None:
-        data = huey.storage.data_of(assignment.key)
-        if data is None:
-            return BACK  # the claim was lost meanwhile, and so will be the settle
-    try:
-        task = huey.deserialize_task(data)
-    except UnknownTask as error:
-        return Outcome(Disposition.DEAD, "dead", reason=str(error))
-    except Exception as error:
-        logger.exception("A message can't be decoded")
-        return Outcome(Disposition.DEAD, "dead", reason=f"can't be decoded: {error!r}")
-    task.claim = assignment.key
-    now = clock.naive_now(huey.utc)
-    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True).outcome()
-
-
-def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:
-    """Settle from the worker itself: for outcomes too large for a packet, or that nobody else can store.
-
-    Raises:
-        StorageBusy: if storage can't be written at the moment.
-        StorageFull: the same.
-    """
-    try:
-        held = huey.storage.settle([Settlement(assignment.key, outcome)], clock.now())[0]
-    except (StorageBusy, StorageFull):
-        raise
-    except StorageError as error:  # an outcome that can never be stored: too big, say
-        logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
-        message = {"error": f"its outcome can't be stored: {error}"}
-        results = [(key, huey.serializer.serialize(Error(message))) for key, _ in outcome.results]
-        failed = Outcome(Disposition.DEAD, "dead", tuple(results), reason=message["error"])
-        held = huey.storage.settle([Settlement(assignment.key, failed)], clock.now())[0]
-    if not held:
-        logger.warning(
-            "Message %d was taken by another meanwhile; its outcome has no effect", assignment.key.seq
-        )

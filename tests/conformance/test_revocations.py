@@ -7,7 +7,7 @@ import pytest
 from liteq.messages import Disposition, Revocation
 from liteq.storage.base import Storage
 
-from .building import NOW, claim, claim_one, ids, message, put, settle
+from .building import LEASE, NOW, claim, claim_one, identity, ids, message, put, settle
 
 FOREVER = Revocation()
 ONCE = Revocation(once=True)
@@ -188,3 +188,20 @@ def test_a_name_that_was_restored_runs_even_what_was_claimed_as_revoked(storage:
     settle(storage, first.key, Disposition.BACK)
     storage.restore("rt:app.task")
     assert not claim_one(storage, owner).revoked
+
+
+def test_terminations_are_of_the_owners_claims(storage: Storage) -> None:
+    mine, other = storage.register(identity(1)), storage.register(identity(2))
+    storage.put([message("a"), message("b", name="app.other"), message("c")], NOW)
+    a, b, _ = storage.claim(mine, 3, now=NOW, lease=LEASE)
+    storage.put([message("d")], NOW)
+    (d,) = storage.claim(other, 1, now=NOW, lease=LEASE)
+    assert storage.terminations(mine) == []
+    storage.revoke("r:c", Revocation())
+    assert storage.terminations(mine) == []
+    storage.revoke("r:a", Revocation(terminate=True))
+    storage.revoke("rt:app.other", Revocation(once=True, terminate=True))
+    storage.revoke("r:d", Revocation(terminate=True))
+    assert sorted(storage.terminations(mine)) == sorted([a.key, b.key])
+    assert storage.terminations(other) == [d.key]
+    assert storage.revocations(["r:a"]) == {"r:a": Revocation(terminate=True)}

@@ -31,6 +31,17 @@ def test_the_tutorial_runs(tmp_path: Path):
     assert (codes, reader.commands) == ([0], 4), reader.log
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/how-to").glob("*.md")), ids=lambda path: path.stem)
+def test_the_page_runs(page: Path, tmp_path: Path):
+    reader = Reader(tmp_path)
+    try:
+        reader.follow(page)
+    finally:
+        codes = reader.stop()
+    assert not any(codes), reader.log
+    assert reader.commands, "a page that shows nothing"
+
+
 def test_the_files_of_the_tutorial_that_are_not_run_can_be_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -16,8 +16,10 @@ from liteq import clock as liteq_clock
 from liteq import signals as s
 from liteq.identity import identify
 from liteq.messages import Settlement
+from liteq.workers.attempt import attempt
+from liteq.workers.shared import Board
+from liteq.workers.timer import Timer
 from liteq.workers.wire import Assignment
-from liteq.workers.worker import attempt
 
 PATIENCE = 30
 """Seconds that a test waits for what must happen; far more than it takes."""
@@ -139,7 +141,7 @@ class ByWorker(Application):
         claims = storage.claim(owner, 1, now=liteq_clock.now(), lease=NEVER)
         for claim in claims:
             assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data)
-            outcome = attempt(huey, assignment)
+            outcome = attempt(huey, assignment, Timer(Board(1), 0))
             assert storage.settle([Settlement(claim.key, outcome)], liteq_clock.now()) == [True]
         return bool(claims)
 

@@ -38,6 +38,7 @@ RIGHT = {
     "scheduler_interval": (0.1, 1, 60),
     "max_crashes": (1, 3),
     "kill_after": (0.1, 5),
+    "timeout_grace": (0.1, 5),
     "lease": (1, 60),
 }
 
@@ -60,6 +61,7 @@ WRONG = {
     "scheduler_interval": (0, -1),
     "max_crashes": (0, -1, 1.5, "3"),
     "kill_after": (-1, "5", math.nan),
+    "timeout_grace": (0, "5", math.nan),
     "lease": (0, -1, "60"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from liteq.messages import Revocation
+from liteq.messages import ClaimKey, Revocation
 
 
 class RevocationContract(ABC):
@@ -22,3 +22,10 @@ class RevocationContract(ABC):
     @abstractmethod
     def revocations(self, keys: Sequence[str]) -> dict[str, Revocation]:
         """The revocations that there are of `keys`."""
+
+    @abstractmethod
+    def terminations(self, owner: int) -> list[ClaimKey]:
+        """The claims of `owner` whose message is revoked, itself or by its name, with `terminate`.
+
+        Such a revocation wakes consumers.
+        """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liteq import clock
-from liteq.messages import Message, Revocation
+from liteq.messages import ClaimKey, Message, Revocation
 from liteq.storage.memory.tables import Changes, Tables
 
 
@@ -67,6 +67,14 @@ class ResultVerbs(Tables):
 
     def revocations(self, keys: Sequence[str]) -> dict[str, Revocation]:
         return {key: self._revocations[key] for key in keys if key in self._revocations}
+
+    def terminations(self, owner: int) -> list[ClaimKey]:
+        ends = {key for key, revocation in self._revocations.items() if revocation.terminate}
+        return [
+            claim.key
+            for claim, _ in self._claims.values()
+            if claim.owner == owner and not ends.isdisjoint((f"r:{claim.id}", f"rt:{claim.name}"))
+        ]
 
     def _use_revocation(self, message: Message, now: int) -> bool:
         """Whether the message is revoked. The once of a whole task becomes the message's own."""

@@ -103,7 +103,7 @@ class MessageVerbs:
                 if of_name[1]:
                     connection.execute(sql.DELETE_REVOCATION, (queue, f"rt:{name}"))
                     # Under the id, so that the decision outlives a worker that dies before it reports it.
-                    connection.execute(sql.PUT_REVOCATION, (queue, f"r:{id}", None, True))
+                    connection.execute(sql.PUT_REVOCATION, (queue, f"r:{id}", None, True, False))
         return revoked
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
@@ -241,7 +241,7 @@ def _first_that_must_wait(rows: Sequence[_Ready], startable: int | None) -> int:
     return next((i for i, row in enumerate(rows) if row[7] and i >= startable), len(rows))
 
 
-def _holds(revocation: tuple[int | None, int] | None, now: int) -> bool:
+def _holds(revocation: tuple[int | None, int, int] | None, now: int) -> bool:
     return revocation is not None and Revocation(revocation[0], bool(revocation[1])).holds(now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liteq import clock
-from liteq.messages import Revocation
+from liteq.messages import ClaimKey, Revocation
 from liteq.storage.base import Wakeup
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.database import Database
@@ -75,8 +75,8 @@ class ResultVerbs:
     def revoke(self, key: str, revocation: Revocation) -> None:
         """See the contract."""
         with self.database.write() as transaction:
-            row = (self.name, key, revocation.until, revocation.once)
-            transaction.connection.execute(sql.PUT_REVOCATION, row)
+            transaction.connection.execute(sql.PUT_REVOCATION, (self.name, key, *revocation))
+            transaction.new_work = transaction.new_work or revocation.terminate
 
     def restore(self, key: str) -> bool:
         """See the contract."""
@@ -90,5 +90,12 @@ class ResultVerbs:
             for key in keys:
                 row = connection.execute(sql.GET_REVOCATION, (self.name, key)).get
                 if row is not None:
-                    found[key] = Revocation(row[0], bool(row[1]))
+                    found[key] = Revocation(row[0], bool(row[1]), bool(row[2]))
         return found
+
+    def terminations(self, owner: int) -> list[ClaimKey]:
+        """See the contract."""
+        with self.database.read() as connection:
+            if not connection.execute(sql.ANY_TERMINATION, (self.name,)).get:
+                return []
+            return [ClaimKey(*row) for row in connection.execute(sql.TERMINATIONS, (self.name, owner))]

@@ -74,8 +74,10 @@ TABLES: Final = (
         key TEXT NOT NULL,
         until INTEGER,
         once INTEGER NOT NULL,
+        terminate INTEGER NOT NULL,
         PRIMARY KEY (queue, key)
     ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX revocation_terminate ON revocation (queue) WHERE terminate",
     """CREATE TABLE consumer (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,

@@ -1,0 +1,76 @@
+"""What the death of a worker leaves to be done."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from liteq import signals as s
+from liteq.api import Huey
+from liteq.messages import Claim, Disposition, Settlement, Verdict
+from liteq.workers.pool import Pool
+from liteq.workers.recovery import crashed, returned
+from liteq.workers.wire import Announcement, pack_announcement
+
+
+class Aftermath:
+    """Ends the attempts of dead workers, and has other workers do what needs the application's code.
+
+    Args:
+        huey: the application's queue.
+        max_crashes: how often the death of its worker may end a task before it is dead.
+    """
+
+    def __init__(self, huey: Huey, max_crashes: int) -> None:
+        self._huey = huey
+        self._max_crashes = max_crashes
+        self._stopped: deque[tuple[Claim, Verdict]] = deque()
+        self._announcements: deque[Announcement] = deque()
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether all attempts are ended."""
+        return not self._stopped
+
+    def take(
+        self, claims: Iterable[Claim], how: str, verdict: Verdict, *, requested: bool
+    ) -> list[Settlement]:
+        """The ends of the attempts that a worker was at when it died.
+
+        Those that were stopped on purpose are kept: another worker says what their end causes.
+        """
+        claims = list(claims)
+        if verdict:
+            self._stopped.extend((claim, verdict) for claim in claims)
+            return []
+        if requested:
+            return [returned(self._huey, claim, "interrupted") for claim in claims]
+        if not claims:
+            self._announce(None, s.SIGNAL_WORKER_DIED)
+        return [self._crashed(claim, how) for claim in claims]
+
+    def _crashed(self, claim: Claim, how: str) -> Settlement:
+        outcome = crashed(self._huey, claim, how, self._max_crashes)
+        dead = (s.SIGNAL_DEAD,) if outcome.disposition is Disposition.DEAD else ()
+        self._announce(claim, s.SIGNAL_WORKER_DIED, s.SIGNAL_CRASHED, *dead)
+        return Settlement(claim.key, outcome)
+
+    def _announce(self, claim: Claim | None, *signals: str) -> None:
+        if any(self._huey.signals.has_receivers(signal) for signal in signals):
+            self._announcements.append(Announcement(signals, None if claim is None else claim.data))
+
+    def hand_out(self, pool: Pool, now: int) -> None:
+        """Give workers that have room what they are to conclude and to tell."""
+        while self._stopped and (worker := pool.freest()) is not None:
+            claim, verdict = self._stopped[0]
+            if worker.hand_out(claim, now, verdict):
+                self._stopped.popleft()
+        while self._announcements and (worker := pool.freest()) is not None:
+            if worker.send(pack_announcement(self._announcements[0])):
+                self._announcements.popleft()
+
+    def give_up(self) -> list[Settlement]:
+        """Nobody will be there to conclude them: what is kept goes back to the queue."""
+        given_up = [returned(self._huey, claim, "interrupted") for claim, _ in self._stopped]
+        self._stopped.clear()
+        return given_up

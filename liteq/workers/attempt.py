@@ -1,0 +1,95 @@
+"""One attempt in a worker: from the assignment to the outcome, and what the outcome needs of storage."""
+
+from __future__ import annotations
+
+import logging
+
+from liteq import clock
+from liteq import signals as s
+from liteq.api import Huey
+from liteq.exceptions import (
+    HueyException,
+    StorageBusy,
+    StorageError,
+    StorageFull,
+    TaskTerminated,
+    TaskTimeout,
+    UnknownTask,
+)
+from liteq.execution import run
+from liteq.failure import conclude
+from liteq.messages import BACK, Disposition, Error, Outcome, Settlement, Verdict
+from liteq.tasks import Task
+from liteq.workers.timer import Timer
+from liteq.workers.wire import Announcement, Assignment
+
+logger = logging.getLogger("huey.worker")
+
+
+def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
+    """Run the task of an assignment, if it can be decoded; what that causes."""
+    data = assignment.data
+    if data is None:
+        data = huey.storage.data_of(assignment.key)
+        if data is None:
+            return BACK  # the claim was lost meanwhile, and so will be the settle
+    try:
+        task = huey.deserialize_task(data)
+    except UnknownTask as error:
+        return _dead(huey, str(error))
+    except Exception as error:
+        logger.exception("A message can't be decoded")
+        return _dead(huey, f"can't be decoded: {error!r}")
+    task.claim = assignment.key
+    if assignment.verdict:
+        return conclude(huey, task, _reason(assignment.verdict, task)).outcome()
+    if not task.timeout:
+        timer.no_limit()
+    now = clock.naive_now(huey.utc)
+    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=timer).outcome()
+
+
+def _dead(huey: Huey, reason: str) -> Outcome:
+    huey.signals.send(s.SIGNAL_DEAD, None)
+    return Outcome(Disposition.DEAD, "dead", reason=reason)
+
+
+def _reason(verdict: Verdict, task: Task) -> HueyException:
+    if verdict is Verdict.TIMEOUT:
+        return TaskTimeout(f"timeout {task.timeout}s, and its worker had to be killed")
+    return TaskTerminated("revoked while it ran, and its worker had to be killed")
+
+
+def announce(huey: Huey, announcement: Announcement) -> None:
+    """Tell the receivers of signals what happened to a task elsewhere."""
+    task = None
+    if announcement.data is not None:
+        try:
+            task = huey.deserialize_task(announcement.data)
+        except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
+            logger.warning("A task that is told of can't be decoded: %s", error)
+    for signal in announcement.signals:
+        huey.signals.send(signal, task)
+
+
+def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:
+    """Settle from the worker itself: for outcomes too large for a packet, or that nobody else can store.
+
+    Raises:
+        StorageBusy: if storage can't be written at the moment.
+        StorageFull: the same.
+    """
+    try:
+        held = huey.storage.settle([Settlement(assignment.key, outcome)], clock.now())[0]
+    except (StorageBusy, StorageFull):
+        raise
+    except StorageError as error:  # an outcome that can never be stored: too big, say
+        logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
+        message = {"error": f"its outcome can't be stored: {error}"}
+        results = [(key, huey.serializer.serialize(Error(message))) for key, _ in outcome.results]
+        failed = Outcome(Disposition.DEAD, "dead", tuple(results), reason=message["error"])
+        held = huey.storage.settle([Settlement(assignment.key, failed)], clock.now())[0]
+    if not held:
+        logger.warning(
+            "Message %d was taken by another meanwhile; its outcome has no effect", assignment.key.seq
+        )

@@ -1,0 +1,60 @@
+"""What the children of a consumer run, once they have the application."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+
+from liteq.api import Huey
+from liteq.exceptions import StorageBusy, StorageError, StorageFull
+from liteq.identity import Identity, identify
+from liteq.workers import wire
+from liteq.workers.dispatcher import Dispatcher
+from liteq.workers.options import ConsumerOptions
+from liteq.workers.process import ignore
+from liteq.workers.shared import Board, Journal
+from liteq.workers.template import ChildSpec
+from liteq.workers.worker import Worker
+
+logger = logging.getLogger("huey.consumer")
+
+
+def dispatcher_main(
+    huey: Huey,
+    options: ConsumerOptions,
+    supervisor: Identity,
+    owner: int | None,
+    control: wire.Control,
+    board: Board,
+    journal: Journal,
+) -> int:
+    """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
+    signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
+    try:
+        if owner is None:
+            owner = huey.storage.register(supervisor)
+        huey.storage.attend(owner, identify())
+        dispatcher = Dispatcher(huey, options, owner, control, board, journal)
+    except (StorageBusy, StorageFull) as error:
+        logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
+        return 1
+    except StorageError as error:
+        control.send(wire.Failed(str(error)))
+        return 1
+    control.send(wire.Ready(owner, os.getpid()))
+    return dispatcher.run()
+
+
+def worker_main(huey: Huey, spec: ChildSpec, control: wire.Control, line: socket.socket, board: Board) -> int:
+    """Run tasks until told to stop, or until nobody is left who could give any."""
+    worker = Worker(huey, spec, line, board)
+    signal.signal(signal.SIGTERM, worker.interrupt)
+    huey.hooks.startup.run()
+    control.send(wire.WorkerReady(os.getpid()))
+    logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())
+    worker.work()
+    huey.hooks.shutdown.run()
+    huey.storage.close()
+    return 0
