@@ -19,6 +19,7 @@ from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.messages import ClaimKey, Disposition, Message, Outcome, Settlement
 from liteq.outcomes import Ended, dead_outcome
+from liteq.payloads import Payloads, check_max_payload, checked_serializer
 from liteq.registry import Registry
 from liteq.results import EmptyData, Result, ResultGroup
 from liteq.schedules import crontab
@@ -48,7 +49,7 @@ _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, ResultStore, Revocations, Inspection):
+class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:
@@ -58,11 +59,13 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         utc: naive datetimes of tasks are UTC; with False, local time.
         immediate: run tasks at once in the caller, for tests and development.
         serializer: turns tasks and results into bytes; cloudpickle by default.
-        compression: compress them.
+        compression: compress them. A `serializer` that is given has options of its own for it.
         use_zlib: compress with zlib in place of gzip.
         immediate_use_memory: in immediate mode, keep everything in memory and leave the real storage alone.
         storage_class: the backend, where the class has none of its own.
         store_intermediate_errors: a failed task that is retried shows its error meanwhile.
+        max_payload: the most bytes of one task, with its arguments, and of one result; what the storage can
+            hold by default.
         **storage_kwargs: options of the backend.
     """
 
@@ -81,6 +84,7 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         immediate_use_memory: bool = True,
         storage_class: type[Storage] | None = None,
         store_intermediate_errors: bool = True,
+        max_payload: int | None = None,
         **storage_kwargs: Any,
     ) -> None:
         if not name or type(name) is not str:
@@ -90,7 +94,8 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         self.store_none = store_none
         self.store_intermediate_errors = store_intermediate_errors
         self.utc = utc
-        self.serializer = serializer or Serializer(compression, use_zlib=use_zlib)
+        self.serializer = checked_serializer(serializer) or Serializer(compression, use_zlib=use_zlib)
+        self.max_payload = max_payload
         self.immediate_use_memory = immediate_use_memory
         self.storage_kwargs = storage_kwargs
         if storage_class is not None:
@@ -102,6 +107,7 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
         self._immediate = immediate
         self._direct_owner: tuple[int, int] | None = None
         self.storage = self.create_storage()
+        check_max_payload(max_payload, self.storage)
 
     # Storage
 
@@ -143,18 +149,6 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
 
     # Enqueueing
 
-    def serialize_task(self, task: Task) -> bytes:
-        """The bytes of a task."""
-        return self.serializer.serialize(self.registry.encode(task, self.utc))
-
-    def deserialize_task(self, data: bytes) -> Task:
-        """The task of its bytes.
-
-        Raises:
-            UnknownTask: if this application does not declare it.
-        """
-        return self.registry.decode(self.serializer.deserialize(data), self.utc)
-
     def message_of(self, task: Task) -> Message:
         """The message of a task that is about to be enqueued; its expiry counts from here."""
         if task.expires:
@@ -177,6 +171,8 @@ class Huey(Declarations, ResultStore, Revocations, Inspection):
 
         Raises:
             TypeError: for something that is not a task.
+            SerializationError: if an argument does not serialize; it says which.
+            PayloadTooLarge: if the task has more bytes than `max_payload`.
             StorageError: if it could not be stored.
         """
         return self.enqueue_many([task])[0]

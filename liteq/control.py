@@ -25,10 +25,11 @@ class ResultStore:
 
     storage: Storage
     serializer: Serializer
+    serialize_value: Callable[..., bytes]
 
     def put(self, key: str, data: Any) -> None:
         """Store a value, replacing what was there."""
-        self.storage.put_result(key, self.serializer.serialize(data))
+        self.storage.put_result(key, self.serialize_value(data, "the value of", repr(key)))
 
     def put_result(self, key: str, data: Any) -> None:
         """Store a value as a task's result."""
@@ -38,7 +39,8 @@ class ResultStore:
         """Store a value, for `ttl` seconds if given, unless there is one; whether it was stored."""
         now = clock.now()
         expires = None if ttl is None else now + int(clock.seconds_of(ttl, "ttl") * clock.SECOND)
-        return self.storage.put_if_empty(key, self.serializer.serialize(data), now=now, expires=expires)
+        value = self.serialize_value(data, "the value of", repr(key))
+        return self.storage.put_if_empty(key, value, now=now, expires=expires)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:
         """The stored bytes of a key, which are removed unless `peek`; EmptyData if there are none."""
@@ -47,8 +49,20 @@ class ResultStore:
 
     def get(self, key: str, peek: bool = False) -> Any:
         """The value of a key, which is removed unless `peek`; None if there is none."""
+        value = self.read_value(key, peek)
+        return None if value is EmptyData else value
+
+    def read_value(self, key: str, peek: bool = False) -> Any:
+        """As `get`, but EmptyData if there is none. A value that can't be decoded stays where it is."""
         data = self.get_raw(key, peek)
-        return None if data is EmptyData else self.serializer.deserialize(data)
+        if data is EmptyData:
+            return data
+        try:
+            return self.serializer.deserialize(data)
+        except Exception:
+            if not peek:
+                self.storage.put_if_empty(key, data, now=clock.now())
+            raise
 
     def delete(self, key: str) -> bool:
         """Remove a value; whether there was one."""

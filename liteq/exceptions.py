@@ -71,6 +71,18 @@ class TaskException(Exception):  # noqa: N818 -- the name that applications catc
         return self.metadata.get("error") or "unknown error"
 
 
+class SerializationError(HueyException, TypeError):
+    """A value does not serialize; the message names the task, which of its values, and why."""
+
+
+class PayloadTooLarge(HueyException, ValueError):  # noqa: N818 -- an error by its bases
+    """A serialized value has more bytes than the queue allows; the message names both numbers."""
+
+
+class BadSignature(HueyException, ValueError):  # noqa: N818 -- the same
+    """Bytes are not signed with a secret of the `SignedSerializer` that reads them."""
+
+
 class UnknownTask(HueyException):
     """A message names a task that this application has not declared."""
 

@@ -106,7 +106,7 @@ def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
         runtime.in_flight.discard(task)
     stored = runtime.results and not isinstance(task, PeriodicTask)
     if stored and (ended.value is not None or runtime.store_none):
-        ended.results.append((task.id, runtime.serializer.serialize(ended.value)))
+        ended.results.append((task.id, runtime.serialize_result(task, ended.value)))
     if task.on_complete is not None:
         # A copy: should its new arguments not serialize, the task's own retry must not carry them.
         following = copy.copy(task.on_complete)

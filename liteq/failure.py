@@ -138,12 +138,14 @@ def _error_handler(runtime: Runtime, handler: Task, task: Task, exception: BaseE
     arguments = handler.args
     handler.args = (*arguments, exception)
     try:
-        # Many an exception can be pickled, and then not read back.
-        runtime.serializer.deserialize(runtime.serializer.serialize(exception))
-        return follow_up(runtime, handler)
-    except Exception:  # noqa: BLE001 -- an exception that can't be serialized is described instead
-        handler.args = (*arguments, TaskException(runtime.build_error_result(task, exception)))
-        return follow_up(runtime, handler)
+        # Many an exception can be serialized, and then not read back, or not as an exception.
+        read_back = runtime.serializer.deserialize(runtime.serializer.serialize(exception))
+        if isinstance(read_back, BaseException):
+            return follow_up(runtime, handler)
+    except Exception:  # noqa: BLE001 -- the exception is described instead
+        logger.debug("The error handler of %s gets a description of %s", task.id, type(exception).__name__)
+    handler.args = (*arguments, TaskException(runtime.build_error_result(task, exception)))
+    return follow_up(runtime, handler)
 
 
 def _retry(runtime: Runtime, task: Task, explicit_delay: float | None) -> Followup:

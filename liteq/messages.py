@@ -1,6 +1,6 @@
 """The values that travel between producers, storage and workers.
 
-They are named tuples rather than dataclasses: they are made and read tens of thousands of times a second,
+Most are named tuples rather than dataclasses: they are made and read tens of thousands of times a second,
 and a tuple is built in C.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -123,8 +124,12 @@ class Revocation(NamedTuple):
         return self.once or self.until is None or self.until > now
 
 
-class Error(NamedTuple):
-    """What is stored as the result of a task that failed."""
+@dataclass(frozen=True, slots=True)
+class Error:
+    """What is stored as the result of a task that failed.
+
+    It is no tuple, because there are formats that would make a list of it.
+    """
 
     metadata: dict[str, Any]
 

@@ -30,6 +30,9 @@ class Runtime(Protocol):
     def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
         """What is stored of a failure."""
 
+    def serialize_result(self, task: Task, value: Any) -> bytes:
+        """The bytes of what a task returned."""
+
 
 class Followup(NamedTuple):
     """A task that is enqueued because of another one's end."""

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 from liteq import clock
 from liteq.exceptions import ResultTimeout, TaskException
 from liteq.messages import Error
-from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.tasks import Expires, Task
 
@@ -33,11 +32,10 @@ class ResultHost(Protocol):
     """What a handle needs of the queue that it belongs to."""
 
     utc: bool
-    serializer: Serializer
     storage: Storage
 
-    def get_raw(self, key: str, peek: bool = False) -> Any:
-        """The stored bytes of a key, or EmptyData."""
+    def read_value(self, key: str, peek: bool = False) -> Any:
+        """The value of a key, or EmptyData."""
 
     def enqueue(self, task: Task) -> Any:
         """Enqueue a task."""
@@ -130,9 +128,7 @@ class Result:
 
     def _read(self, preserve: bool) -> Any:
         if self._result is EmptyData:
-            data = self.huey.get_raw(self.id, peek=preserve)
-            if data is not EmptyData:
-                self._result = self.huey.serializer.deserialize(data)
+            self._result = self.huey.read_value(self.id, peek=preserve)
         return self._result
 
     def _wait(self, timeout: float | None, backoff: float, max_delay: float, preserve: bool) -> Any:

@@ -32,6 +32,8 @@ class Capabilities(NamedTuple):
     """Messages outlive the process."""
     shared: bool
     """Other processes see the same queue, so a consumer can serve it."""
+    max_payload: int | None = None
+    """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
 
 
 class Storage(MessageContract, ResultContract, RevocationContract, ConsumerContract, InspectionContract):

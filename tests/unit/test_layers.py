@@ -26,7 +26,7 @@ LAYERS = (
     ("liteq.failure",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
-    ("liteq.declarations", "liteq.control", "liteq.utils"),
+    ("liteq.declarations", "liteq.control", "liteq.payloads", "liteq.utils"),
     ("liteq.api",),
     ("liteq",),
     ("liteq.workers", "liteq.contrib"),

@@ -19,6 +19,8 @@ from liteq.storage.sqlite.results import ResultVerbs
 
 _PAGES_BEFORE_CHECKPOINT = 2_000
 _PAGES_BEFORE_RESTART = 32_000
+# SQLite allows 1,000,000,000 bytes for a row; this leaves a million for its other columns.
+_MAX_PAYLOAD = 999_000_000
 
 
 class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
@@ -41,7 +43,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         ConfigurationError: for an option that is unknown or has no such value.
     """
 
-    capabilities = Capabilities(durable=True, shared=True)
+    capabilities = Capabilities(durable=True, shared=True, max_payload=_MAX_PAYLOAD)
 
     def __init__(
         self,
