@@ -119,7 +119,7 @@ def _refusal(serializer: Serializer, task: Task, error: Exception) -> str:
             serializer.serialize(value)
         except Exception as its_error:  # noqa: BLE001 -- told to the caller
             return f"{_name(task)} can't be enqueued: {_does_not(argument, value, its_error)}"
-    return f"{_name(task)} can't be enqueued: {_does_not('it', task, error)}"
+    return f"{_name(task)} can't be enqueued, it does not serialize: {type(error).__name__}: {error}"
 
 
 def _does_not(what: str, value: Any, error: Exception) -> str:
