@@ -22,7 +22,8 @@ class SignedSerializer(Serializer):
     Args:
         secret: whoever knows it can write to the queue; a long random text.
         salt: uses of the same secret with different salts do not read each other.
-        old_secrets: earlier secrets, with which values may still be signed; nothing is written with them.
+        fallback_secrets: others with which values may be signed, as while a secret is replaced; nothing is
+            written with them.
         **kwargs: those of the serializer that is signed.
 
     Raises:
@@ -34,16 +35,16 @@ class SignedSerializer(Serializer):
         secret: str | bytes | None = None,
         salt: str | bytes = "huey",
         *,
-        old_secrets: Sequence[str | bytes] = (),
+        fallback_secrets: Sequence[str | bytes] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(old_secrets, str | bytes):
-            raise ConfigurationError("old_secrets must be a list of secrets, not a single one")
+        if isinstance(fallback_secrets, str | bytes):
+            raise ConfigurationError("fallback_secrets must be a list of secrets, not a single one")
         bytes_of_salt = _bytes("salt", salt)
         self._keys = [
-            _digest(_bytes("each of old_secrets" if number else "secret", one), bytes_of_salt)
-            for number, one in enumerate((secret, *old_secrets))
+            _digest(_bytes("each of fallback_secrets" if number else "secret", one), bytes_of_salt)
+            for number, one in enumerate((secret, *fallback_secrets))
         ]
 
     def serialize(self, data: Any) -> bytes:

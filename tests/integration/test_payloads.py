@@ -7,6 +7,9 @@ import time
 import apsw
 import pytest
 
+from liteq import TaskException
+from liteq.exceptions import PayloadTooLarge
+
 from .consumer import get, kill, started, wait_until
 
 MAKE = """
@@ -102,20 +105,33 @@ def test_a_large_outcome_while_the_file_is_locked_for_too_long(declare, consume)
     assert get(app.pid()) == worker
 
 
-def test_a_value_that_cannot_be_serialized_is_an_error(declare, consume):
-    app = declare("""
-@huey.task()
-def make_lock():
-    import threading
-    return threading.Lock()
-""")
-    consume()
-    with pytest.raises(Exception, match="pickle"):
-        get(app.make_lock())
-    assert get(app.add(1, 2)) == 3
-
-
 def test_a_large_next_stage(app, consume):
     consume()
     pipeline = app.huey.enqueue(app.echo.s(bytes(300_000)).then(app.echo).then(app.echo))
     assert get(pipeline)[2] == bytes(300_000)
+
+
+def test_a_hundred_megabytes(declare, consume):
+    """There and back: nothing has to be set for it."""
+    app = declare(MAKE)
+    consumer = consume()
+    data = bytes(100_000_000)
+    assert get(app.measure(data)) == len(data)
+    assert len(get(app.make(len(data)))) == len(data)
+    assert consumer.stop() == 0
+
+
+def test_beyond_the_limit(declare, consume):
+    app = declare(MAKE + "\nhuey.max_payload = 1_000_000\n")
+    consumer = consume()
+    with pytest.raises(
+        PayloadTooLarge, match=r"app\.measure .* 1,000,\d\d\d bytes.* max_payload is 1,000,000"
+    ):
+        app.measure(bytes(1_000_000))
+    with pytest.raises(TaskException, match=r"the return value of app\.make .* max_payload is 1,000,000"):
+        get(app.make(1_000_000))
+    with pytest.raises(TaskException, match=r"the return value of app\.make"):
+        get(app.huey.enqueue(app.make.s(1_000_000).then(app.measure)))
+    assert get(app.make(999_000)) is not None
+    assert app.huey.dead() == []
+    assert consumer.stop() == 0

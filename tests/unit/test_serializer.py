@@ -455,8 +455,8 @@ def test_texts_and_bytes_are_the_same_secret():
 
 
 def test_secrets_are_rotated_one_after_the_other():
-    first, second = SignedSerializer(secret="one"), SignedSerializer(secret="two", old_secrets=["one"])
-    third = SignedSerializer(secret="three", old_secrets=("two", b"one"))
+    first, second = SignedSerializer(secret="one"), SignedSerializer(secret="two", fallback_secrets=["one"])
+    third = SignedSerializer(secret="three", fallback_secrets=("two", b"one"))
     assert third.deserialize(first.serialize(1)) == 1
     assert third.deserialize(second.serialize(1)) == 1
     assert second.deserialize(first.serialize(1)) == 1
@@ -474,9 +474,9 @@ def test_secrets_are_rotated_one_after_the_other():
         {"secret": 7},
         {"secret": "s", "salt": ""},
         {"secret": "s", "salt": None},
-        {"secret": "s", "old_secrets": "older"},
-        {"secret": "s", "old_secrets": [""]},
-        {"secret": "s", "old_secrets": [None]},
+        {"secret": "s", "fallback_secrets": "older"},
+        {"secret": "s", "fallback_secrets": [""]},
+        {"secret": "s", "fallback_secrets": [None]},
     ],
 )
 def test_secrets_that_are_none(options):
@@ -485,7 +485,7 @@ def test_secrets_that_are_none(options):
 
 
 def test_the_secret_is_not_shown():
-    serializer = SignedSerializer(secret="hunter2", old_secrets=["hunter1"])
+    serializer = SignedSerializer(secret="hunter2", fallback_secrets=["hunter1"])
     assert "hunter" not in repr(serializer)
     assert "hunter" not in repr(vars(serializer))
 
