@@ -97,7 +97,7 @@ def test_the_public_names_are_sorted_and_told_once():
             "RateLimitExceeded", "CancelExecution", "RetryTask", "TaskException",
         ),
         "liteq.signals": ("Signal", "SIGNAL_ERROR", "SIGNAL_RATE_LIMITED"),
-        "liteq.serializer": ("Serializer",),
+        "liteq.serializer": ("JSONSerializer", "PickleSerializer", "Serializer", "SignedSerializer"),
     }.items(),
 )  # fmt: skip
 def test_where_applications_import_from(module, names):
