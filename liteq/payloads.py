@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from liteq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError, TaskTimeout
+from liteq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError
 from liteq.registry import Registry
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
@@ -35,8 +35,6 @@ class Payloads:
         encoded = self.registry.encode(task, self.utc)
         try:
             data = self.serializer.serialize(encoded)
-        except TaskTimeout:  # of the task that enqueues this one
-            raise
         except Exception as error:
             raise SerializationError(_refusal(self.serializer, task, error)) from error
         if len(data) > self._payload_limit():
@@ -66,8 +64,6 @@ class Payloads:
         """
         try:
             data = self.serializer.serialize(value)
-        except TaskTimeout:
-            raise
         except Exception as error:
             raise SerializationError(_does_not(" ".join(what), value, error)) from error
         if len(data) > self._payload_limit():

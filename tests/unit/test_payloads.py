@@ -14,6 +14,8 @@ from liteq.exceptions import (
     HueyException,
     PayloadTooLarge,
     SerializationError,
+    TaskInterrupted,
+    TaskStopped,
     TaskTimeout,
 )
 from liteq.messages import SKIPPED
@@ -172,15 +174,19 @@ def test_nothing_is_looked_for_unless_it_is_refused(sqlite, add):
     assert len(calls) == 1
 
 
-def test_the_timeout_of_a_task_that_enqueues_another_is_its_own(sqlite, add):
+@pytest.mark.parametrize(
+    "stop", [TaskStopped(TaskTimeout("5 seconds")), TaskInterrupted(), KeyboardInterrupt()]
+)
+def test_what_stops_a_task_while_it_serializes_is_not_an_error_of_the_value(sqlite, add, stop):
     class Slow:
         def __reduce__(self):
-            raise TaskTimeout("5 seconds")
+            raise stop
 
-    with pytest.raises(TaskTimeout):
-        add(Slow())
-    with pytest.raises(TaskTimeout):
-        sqlite.put("key", Slow())
+    for call in (lambda: add(Slow()), lambda: sqlite.put("key", Slow())):
+        with pytest.raises(type(stop)) as caught:
+            call()
+        assert caught.value is stop
+    assert is_empty(sqlite)
 
 
 # Results and other values that do not serialize
