@@ -25,11 +25,11 @@ class ResultStore:
 
     storage: Storage
     serializer: Serializer
-    serialize_value: Callable[..., bytes]
+    serialize_value: Callable[[Any, Callable[[], str]], bytes]
 
     def put(self, key: str, data: Any) -> None:
         """Store a value, replacing what was there."""
-        self.storage.put_result(key, self.serialize_value(data, "the value of", repr(key)))
+        self.storage.put_result(key, self.serialize_value(data, lambda: f"the value of {key!r}"))
 
     def put_result(self, key: str, data: Any) -> None:
         """Store a value as a task's result."""
@@ -39,7 +39,7 @@ class ResultStore:
         """Store a value, for `ttl` seconds if given, unless there is one; whether it was stored."""
         now = clock.now()
         expires = None if ttl is None else now + int(clock.seconds_of(ttl, "ttl") * clock.SECOND)
-        value = self.serialize_value(data, "the value of", repr(key))
+        value = self.serialize_value(data, lambda: f"the value of {key!r}")
         return self.storage.put_if_empty(key, value, now=now, expires=expires)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:

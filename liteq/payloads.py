@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from liteq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError
@@ -53,10 +53,10 @@ class Payloads:
 
     def serialize_result(self, task: Task, value: Any) -> bytes:
         """The bytes of what a task returned; raises as `serialize_value`."""
-        return self.serialize_value(value, "the return value of", _name(task))
+        return self.serialize_value(value, lambda: f"the return value of {_name(task)}")
 
-    def serialize_value(self, value: Any, *what: str) -> bytes:
-        """The bytes of a value to be stored; `what` are the words that errors name it by.
+    def serialize_value(self, value: Any, what: Callable[[], str]) -> bytes:
+        """The bytes of a value to be stored; `what` tells what it is, for an error.
 
         Raises:
             SerializationError: naming it, its type, and why it does not serialize.
@@ -65,9 +65,9 @@ class Payloads:
         try:
             data = self.serializer.serialize(value)
         except Exception as error:
-            raise SerializationError(_does_not(" ".join(what), value, error)) from error
+            raise SerializationError(_does_not(what(), value, error)) from error
         if len(data) > self._payload_limit():
-            raise PayloadTooLarge(f"{' '.join(what)} can't be stored: {self._excess(data)}")
+            raise PayloadTooLarge(f"{what()} can't be stored: {self._excess(data)}")
         return data
 
     def _payload_limit(self) -> float:
