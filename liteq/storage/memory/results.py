@@ -81,5 +81,6 @@ class ResultVerbs(Tables):
         own, task = f"r:{message.id}", f"rt:{message.name}"
         revoked_by = [key for key, it in self.revocations([own, task]).items() if it.holds(now)]
         if revoked_by == [task] and self._revocations[task].once:
-            self._revocations[own] = self._revocations.pop(task)
+            del self._revocations[task]
+            self._revocations[own] = Revocation(None, once=True)
         return bool(revoked_by)

@@ -1,0 +1,103 @@
+"""The storage contract in the plainest form: lists that are searched and sorted at each call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
+
+READY, SCHEDULED, CLAIMED, DEAD = "ready", "scheduled", "claimed", "dead"
+
+
+@dataclass
+class Row:
+    message: Message
+    place: int
+    """In the order of arrival."""
+    state: str
+    attempt: int
+    crashes: int
+    owner: int = 0
+    lease: int = 0
+    revoked: bool = False
+
+
+class Model:
+    """One queue. Claims are told apart by id and attempt: the numbers of messages are the backend's own."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.results: dict[str, bytes] = {}
+        self.revocations: dict[str, Revocation] = {}
+        self._arrivals = 0
+
+    def of(self, *states: str) -> list[Row]:
+        return [row for row in self.rows if row.state in states]
+
+    def ready(self) -> list[Row]:
+        return sorted(self.of(READY), key=lambda row: (-row.message.priority, row.place))
+
+    def scheduled(self) -> list[Row]:
+        return sorted(self.of(SCHEDULED), key=lambda row: (row.message.due, row.place))
+
+    def put(self, messages: list[Message], now: int) -> None:
+        for message in messages:
+            self._arrivals += 1
+            waits = message.due is not None and message.due > now
+            state = SCHEDULED if waits else READY
+            self.rows.append(Row(message, self._arrivals, state, message.attempt, message.crashes))
+
+    def claim(self, owner: int, limit: int, now: int, lease: int, startable: int | None) -> list[Row]:
+        for row in self.of(SCHEDULED):
+            if row.message.due <= now:
+                row.state = READY
+        claimed: list[Row] = []
+        for row in self.ready()[:limit]:
+            if row.message.at_most_once and startable is not None and len(claimed) >= startable:
+                break
+            row.state, row.owner, row.lease, row.attempt = CLAIMED, owner, lease, row.attempt + 1
+            row.revoked = self._is_revoked(row.message, now)
+            claimed.append(row)
+        return claimed
+
+    def _is_revoked(self, message: Message, now: int) -> bool:
+        own, of_name = f"r:{message.id}", f"rt:{message.name}"
+        if own in self.revocations and self.revocations[own].holds(now):
+            return True
+        if of_name not in self.revocations or not self.revocations[of_name].holds(now):
+            return False
+        if self.revocations[of_name].once:
+            del self.revocations[of_name]
+            self.revocations[own] = Revocation(None, True)
+        return True
+
+    def settle(self, row: Row, settlement: Settlement, now: int) -> None:
+        outcome = settlement.outcome
+        if outcome.disposition is Disposition.CRASHED or outcome.status == "crashed":
+            row.crashes += 1
+        if outcome.disposition in {Disposition.BACK, Disposition.CRASHED}:
+            row.state = READY
+        elif outcome.disposition is Disposition.DEAD:
+            row.state = DEAD
+        else:
+            self.rows.remove(row)
+            if outcome.status != "retrying":
+                self.revocations.pop(f"r:{row.message.id}", None)
+        self.results.update(outcome.results)
+        self.put(list(outcome.messages), now)
+
+    def holder(self, claim: Claim, key: ClaimKey) -> Row | None:
+        """The row that a claim holds, if it still does."""
+        for row in self.of(CLAIMED):
+            if (row.message.id, row.attempt, row.owner) == (claim.id, key.attempt, key.owner):
+                return row
+        return None
+
+    def revive(self, ids: list[str]) -> int:
+        rows = [row for row in self.of(DEAD) if row.message.id in ids]
+        for row in rows:
+            row.state, row.crashes = READY, 0
+        return len(rows)
+
+    def is_live(self, id: str) -> bool:
+        return any(id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, CLAIMED))

@@ -1,0 +1,230 @@
+"""Any sequence of verbs does to a backend what it does to the model."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation
+from liteq.storage.base import Storage
+
+from .building import LEASE, NOW, SECOND, identity, message, settlement
+from .conftest import BACKENDS
+from .model import CLAIMED, DEAD, READY, SCHEDULED, Model, Row
+
+NAMES = ("app.one", "app.two")
+RECENT = 10
+
+ids = st.integers(0, RECENT - 1).map(lambda number: f"recent{number}")
+"""Stand for the ids that were used last; `Comparison.real` says which."""
+due = st.none() | st.integers(-2, 8).map(lambda seconds: NOW + seconds * SECOND)
+revocation = st.builds(
+    Revocation, until=st.none() | st.integers(-2, 8).map(lambda s: NOW + s * SECOND), once=st.booleans()
+)
+keys = ids | st.sampled_from([f"rt:{name}" for name in NAMES])
+columns = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(NAMES),
+        "priority": st.integers(-1, 2),
+        "due": due,
+        "at_most_once": st.booleans(),
+        "chain": st.lists(ids, max_size=2).map(tuple),
+        "attempt": st.integers(0, 2),
+    }
+)
+batches = st.lists(columns, max_size=4)
+outcomes = st.fixed_dictionaries(
+    {
+        "disposition": st.sampled_from(Disposition),
+        "status": st.sampled_from(["complete", "retrying", "crashed"]),
+        "results": st.lists(st.tuples(ids, st.binary(max_size=3)), max_size=2).map(tuple),
+    }
+)
+
+
+class Comparison(RuleBasedStateMachine):
+    """The model and a backend, given the same verbs."""
+
+    backend: str
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.storage: Storage = BACKENDS[self.backend](Path(self.folder.name), "huey")
+        self.model = Model()
+        self.owners = [self.storage.register(identity(pid)) for pid in (1, 2)]
+        self.now, self.monotonic = NOW, LEASE
+        self.used = 0
+        self.claims: list[Claim] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "storage"):
+            self.storage.close()
+            self.folder.cleanup()
+
+    def fresh(self, batch: list[dict[str, object]]) -> list[Message]:
+        """Messages with ids of their own, some of which are those that everything else is about."""
+        made = []
+        for values in batch:
+            made.append(message(f"id{self.used}", **values))
+            self.used += 1
+        return made
+
+    def real(self, id: str) -> str:
+        """An id that was used lately, for a drawn one."""
+        return f"id{self.used - 1 - int(id.removeprefix('recent'))}"
+
+    def key(self, key: str) -> str:
+        """The key of a revocation, for a drawn one."""
+        return key if key.startswith("rt:") else f"r:{self.real(key)}"
+
+    # Verbs
+
+    @rule(seconds=st.integers(0, 5))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds * SECOND
+        self.monotonic += seconds * SECOND
+
+    @rule(batch=batches)
+    def put(self, batch: list[dict[str, object]]) -> None:
+        messages = self.fresh(batch)
+        self.storage.put(messages, self.now)
+        self.model.put(messages, self.now)
+
+    @rule(who=st.integers(0, 1), limit=st.integers(0, 4), startable=st.none() | st.integers(0, 2))
+    def claim(self, who: int, limit: int, startable: int | None) -> None:
+        lease = self.monotonic + 3 * SECOND
+        claimed = self.storage.claim(self.owners[who], limit, now=self.now, lease=lease, startable=startable)
+        expected = self.model.claim(self.owners[who], limit, self.now, lease, startable)
+        assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
+        self.claims.extend(claimed)
+
+    @rule(data=st.data(), batch=batches, outcome=outcomes)
+    def settle(self, data: st.DataObject, batch: list[dict[str, object]], outcome: dict[str, object]) -> None:
+        if not self.claims:
+            return
+        active = [claim for claim in self.claims if self.model.holder(claim, claim.key)]
+        claim = data.draw(st.sampled_from([*active, *self.claims[-2:]]), "claim, perhaps one that has ended")
+        later = data.draw(st.sampled_from([0, 0, 0, 1]), "attempts that nobody has had")
+        key = ClaimKey(claim.seq, claim.attempt + later, claim.owner)
+        end = settlement(key, messages=tuple(self.fresh(batch)), **outcome)
+        row = self.model.holder(claim, key)
+        assert self.storage.settle([end], self.now) == [row is not None]
+        if row is not None:
+            self.model.settle(row, end, self.now)
+
+    @rule(who=st.integers(0, 1))
+    def extend(self, who: int) -> None:
+        lease = self.monotonic + 4 * SECOND
+        held = [row for row in self.model.of(CLAIMED) if row.owner == self.owners[who]]
+        assert self.storage.extend(self.owners[who], lease) == len(held)
+        for row in held:
+            row.lease = lease
+
+    @rule(data=st.data())
+    def revive(self, data: st.DataObject) -> None:
+        dead = [row.message.id for row in self.model.of(DEAD)]
+        some = data.draw(st.lists(st.sampled_from([*dead, self.real("recent0")]), max_size=3), "dead and not")
+        assert self.storage.revive(some) == self.model.revive(some)
+
+    @rule(key=keys, value=revocation)
+    def revoke(self, key: str, value: Revocation) -> None:
+        key = self.key(key)
+        self.storage.revoke(key, value)
+        self.model.revocations[key] = value
+
+    @rule(key=keys)
+    def restore(self, key: str) -> None:
+        key = self.key(key)
+        assert self.storage.restore(key) == (self.model.revocations.pop(key, None) is not None)
+
+    @rule(key=ids, value=st.binary(max_size=3))
+    def put_result(self, key: str, value: bytes) -> None:
+        self.storage.put_result(key, value)
+        self.model.results[key] = value
+
+    @rule(key=ids)
+    def pop_result(self, key: str) -> None:
+        assert self.storage.pop_result(key) == self.model.results.pop(key, None)
+
+    @rule()
+    def take_due(self) -> None:
+        due = [row for row in self.model.scheduled() if row.message.due <= self.now]
+        assert self.storage.take_due(self.now) == [row.message.data for row in due]
+        self.model.rows = [row for row in self.model.rows if row not in due]
+
+    @rule()
+    def fail_in_a_batch(self) -> None:
+        """What a durable backend did in a batch that raised has not happened."""
+        if not self.storage.capabilities.durable:
+            return
+        with suppress(ZeroDivisionError), self.storage.batch():
+            self.storage.put([message("never")], self.now)
+            self.storage.claim(self.owners[0], 2, now=self.now, lease=self.monotonic)
+            1 / 0
+
+    # What can be seen of it
+
+    @invariant()
+    def the_same_is_seen(self) -> None:
+        if not hasattr(self, "storage"):
+            return
+        storage, model = self.storage, self.model
+        assert storage.pending() == [row.message.data for row in model.ready()]
+        assert storage.scheduled() == [row.message.data for row in model.scheduled()]
+        assert storage.pending_count() == len(model.of(READY))
+        assert storage.scheduled_count() == len(model.of(SCHEDULED))
+        assert storage.running_count() == len(model.of(CLAIMED))
+        assert {(dead.id, dead.attempts, dead.crashes) for dead in storage.dead()} == {
+            (row.message.id, row.attempt, row.crashes) for row in model.of(DEAD)
+        }
+        assert storage.next_due() == min((row.message.due for row in model.of(SCHEDULED)), default=None)
+        assert storage.top_priority() == max((row.message.priority for row in model.of(READY)), default=None)
+        assert storage.results() == model.results
+        assert storage.revocations(sorted(model.revocations)) == model.revocations
+        known = {f"id{number}" for number in range(self.used - RECENT, self.used)}
+        known |= {f"recent{number}" for number in range(RECENT)}  # as they stand in chains
+        assert {id for id in known if storage.is_live(id)} == {id for id in known if model.is_live(id)}
+
+    @invariant()
+    def the_same_is_held(self) -> None:
+        if not hasattr(self, "storage"):
+            return
+        for owner in self.owners:
+            held = [seen(claim) for claim in self.storage.held(owner)]
+            rows = [row for row in self.model.of(CLAIMED) if row.owner == owner]
+            rows.sort(key=lambda row: (-row.message.priority, row.place))
+            assert held == [wanted(row) for row in rows]
+        expired = {row.message.id for row in self.model.of(CLAIMED) if row.lease <= self.monotonic}
+        assert {claim.id for claim in self.storage.expired(self.monotonic)} == expired
+
+
+def seen(claim: Claim) -> tuple[object, ...]:
+    return claim.id, claim.attempt, claim.owner, claim.priority, claim.crashes, claim.revoked, claim.chain
+
+
+def wanted(row: Row) -> tuple[object, ...]:
+    return (
+        row.message.id, row.attempt, row.owner, row.message.priority, row.crashes, row.revoked,
+        row.message.chain,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_does_what_the_model_does(backend: str) -> None:
+    machine = type(f"Comparison_{backend}", (Comparison,), {"backend": backend})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
