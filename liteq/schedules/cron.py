@@ -1,4 +1,4 @@
-"""When a periodic task is due: crontab expressions, read once into sets of numbers.
+"""Crontab expressions, read once into sets of numbers.
 
 A datetime matches if each of its five parts is in the set of its field. Unlike cron, which joins a restricted
 day of the month and a restricted day of the week by OR, every field has to match.
@@ -7,10 +7,14 @@ day of the month and a restricted day of the week by OR, every field has to matc
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, date, datetime, tzinfo
 from functools import partial
 from typing import Final, NamedTuple
+
+from liteq.schedules.base import Schedule
+from liteq.schedules.zone import LOCAL_ZONE, UTC_ZONE, to_us, zone_named
 
 _EVERY = re.compile(r"\*(?:/(\d+))?")
 _SPAN = re.compile(r"(\w+)(?:-(\w+)(?:/(\d+))?)?")
@@ -49,9 +53,13 @@ _MONTH = _Field("month", 1, 12, 12, _MONTH_NAMES)
 _DAY_OF_WEEK = _Field("day_of_week", 0, 7, 7, "sunday monday tuesday wednesday thursday friday saturday")
 
 
+_MONTHS_AHEAD = 12 * 41
+"""After so many months every date has come on every day of the week, even a 29th of February."""
+
+
 @dataclass(frozen=True, slots=True)
-class Crontab:
-    """A predicate of datetimes, true in the minutes that a crontab expression describes.
+class Crontab(Schedule):
+    """A predicate of datetimes, true in the minutes that a crontab expression describes; and their sequence.
 
     It can be compared, hashed and pickled. `crontab` makes one from an expression; one made directly is
     not checked.
@@ -62,6 +70,7 @@ class Crontab:
         days: of the month, 1 to 31.
         months: of 1 to 12.
         weekdays: of 0 (Sunday) to 6 (Saturday).
+        tz: the time zone, by its name; None leaves it to the queue.
     """
 
     minutes: frozenset[int]
@@ -69,9 +78,61 @@ class Crontab:
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]
+    tz: str | None = None
+
+    def next_after(self, moment: int, utc: bool = True) -> int | None:
+        """The start of the next minute described; see `Schedule`.
+
+        Where clocks are changed, an expression for certain hours gives one slot for each time that it
+        describes: at the first of two, and for a time that never comes, when the clock is set past it. An
+        expression for every hour goes on as time does: it takes no notice of clocks that skip or repeat.
+        """
+        zone = zone_named(self.tz) if self.tz else UTC_ZONE if utc else LOCAL_ZONE
+        try:
+            after = zone.earliest_wall_after(moment)
+            if len(self.hours) < _HOUR.period:
+                return self._search(after, moment, zone.first_or_past)
+            found = self._search(after, moment, zone.first), self._search(after, moment, zone.second)
+        except OverflowError:  # the last of all years
+            return None
+        return min((slot for slot in found if slot is not None), default=None)
+
+    def _search(self, after: datetime, moment: int, slot_of: Callable[[datetime], int | None]) -> int | None:
+        """The first slot later than `moment`, of the times described from `after` on."""
+        for day in self._days(after.date()):
+            for hour in sorted(self.hours):
+                if day == after.date() and hour < after.hour:
+                    continue
+                for minute in sorted(self.minutes):
+                    slot = slot_of(datetime(day.year, day.month, day.day, hour, minute))  # noqa: DTZ001 -- a wall time
+                    if slot is not None and slot > moment:
+                        return slot
+        return None
+
+    def _days(self, first: date) -> Iterator[date]:
+        """The days described, from `first` on."""
+        for number in range(_MONTHS_AHEAD):
+            years, month = divmod(first.month - 1 + number, 12)
+            year = first.year + years
+            if month + 1 in self.months and year <= MAXYEAR:
+                yield from (day for day in self._days_of(year, month + 1) if day >= first)
+
+    def _days_of(self, year: int, month: int) -> Iterator[date]:
+        for number in sorted(self.days):
+            try:
+                day = date(year, month, number)
+            except ValueError:
+                return  # the month is over
+            if day.isoweekday() % 7 in self.weekdays:
+                yield day
 
     def __call__(self, moment: datetime) -> bool:
-        """Whether the datetime, as its own time zone or lack of one shows it, lies in a minute described."""
+        """Whether the datetime, as its own time zone or lack of one shows it, lies in a minute described.
+
+        In a crontab with a time zone, a datetime of another one is converted first.
+        """
+        if self.tz and moment.tzinfo is not None:
+            moment = zone_named(self.tz).wall(to_us(moment))
         return (
             moment.minute in self.minutes
             and moment.hour in self.hours
@@ -80,11 +141,15 @@ class Crontab:
             and moment.isoweekday() % 7 in self.weekdays
         )
 
-    def __repr__(self) -> str:
+    def spelled(self) -> dict[str, str]:
+        """The keywords with which `crontab` makes an equal one."""
         fields = (_MINUTE, _HOUR, _DAY, _MONTH, _DAY_OF_WEEK)
         sets = zip(fields, (self.minutes, self.hours, self.days, self.months, self.weekdays), strict=True)
-        restricted = (f"{f.keyword}={_spell(numbers)!r}" for f, numbers in sets if len(numbers) < f.period)
-        return f"crontab({', '.join(restricted)})"
+        spelled = {field.keyword: _spell(numbers) for field, numbers in sets if len(numbers) < field.period}
+        return spelled | ({"tz": self.tz} if self.tz else {})
+
+    def __repr__(self) -> str:
+        return f"crontab({', '.join(f'{keyword}={text!r}' for keyword, text in self.spelled().items())})"
 
 
 class _CrontabFunction:
@@ -105,6 +170,7 @@ class _CrontabFunction:
         month: str | int = "*",
         day_of_week: str | int = "*",
         strict: bool = False,
+        tz: str | tzinfo | None = None,
     ) -> Crontab:
         """Make the predicate that is true for datetimes that match all five fields.
 
@@ -115,11 +181,13 @@ class _CrontabFunction:
             month: 1 to 12, or names.
             day_of_week: 0 (Sunday) to 6 (Saturday) and 7 (Sunday again), or names.
             strict: raise for a piece that cannot be read, instead of ignoring it.
+            tz: the time zone whose clock the fields describe, such as "Europe/Berlin" or a `ZoneInfo`;
+                without one it is UTC, or local time in a queue with `utc=False`.
 
         Raises:
-            TypeError: if a field is neither a text nor an int.
+            TypeError: if a field is neither a text nor an int, or tz not a time zone of the IANA database.
             ValueError: if a number is out of range, a step is zero, `day_of_week` has a `*/n`, a field
-                matches no values, or, if `strict`, a piece cannot be read.
+                matches no values, there is no such time zone, or, if `strict`, a piece cannot be read.
         """
         return Crontab(
             minutes=_numbers(_MINUTE, minute, strict),
@@ -127,6 +195,7 @@ class _CrontabFunction:
             days=_numbers(_DAY, day, strict),
             months=_numbers(_MONTH, month, strict),
             weekdays=_numbers(_DAY_OF_WEEK, day_of_week, strict),
+            tz=_zone_name(tz),
         )
 
     @property
@@ -141,6 +210,16 @@ class _CrontabFunction:
 
 
 crontab: Final = _CrontabFunction()
+
+
+def _zone_name(tz: str | tzinfo | None) -> str | None:
+    """The name of a time zone that there is."""
+    name = tz if tz is None or isinstance(tz, str) else getattr(tz, "key", None)
+    if name is None and tz is not None:
+        raise TypeError(f"tz must be a ZoneInfo or a name such as 'Europe/Berlin', not {tz!r}")
+    if name is not None:
+        zone_named(name)
+    return name
 
 
 def _numbers(field: _Field, value: str | int, strict: bool) -> frozenset[int]:
