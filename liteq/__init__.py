@@ -17,7 +17,7 @@ from liteq.exceptions import (
 )
 from liteq.messages import SKIPPED, Error
 from liteq.results import EmptyData, Result, ResultGroup
-from liteq.schedules import crontab
+from liteq.schedules import Schedule, crontab, every
 from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
 
@@ -38,6 +38,7 @@ __all__ = [
     "ResultGroup",
     "ResultTimeout",
     "RetryTask",
+    "Schedule",
     "SqliteHuey",
     "StorageError",
     "Task",
@@ -46,4 +47,5 @@ __all__ = [
     "TaskTimeout",
     "TaskWrapper",
     "crontab",
+    "every",
 ]

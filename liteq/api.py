@@ -27,6 +27,7 @@ from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
 from liteq.tasks import PeriodicTask, Task
+from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
 
 __all__ = [
@@ -49,7 +50,7 @@ _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
+class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspection):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:

@@ -8,9 +8,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
+from liteq import clock
 from liteq.exceptions import ConfigurationError
 from liteq.hooks import HookList, Hooks
 from liteq.registry import Registry
+from liteq.schedules import Missed, Schedule
 from liteq.signals import Receiver, Signal
 from liteq.tasks import Expires, PeriodicTask, Task
 from liteq.wrapper import TaskHost, TaskWrapper, check_options
@@ -26,6 +28,7 @@ class Declarations:
     registry: Registry
     hooks: Hooks
     signals: Signal
+    utc: bool
 
     def get_task_wrapper_class(self) -> type[TaskWrapper[..., Any]]:
         """The class that declared tasks are wrapped in, for applications that have their own."""
@@ -75,20 +78,35 @@ class Declarations:
         name: str | None = None,
         expires: Expires = None,
         timeout: float | None = None,
+        missed: str = "skip",
         **kwargs: Any,
     ) -> Callable[[Callable[P, R]], TaskWrapper[P, R]]:
-        """Declare a task that consumers enqueue by themselves.
+        """Declare a task that consumers enqueue by themselves, in each slot of a schedule.
 
-        `validate_datetime`, a `crontab` or any function, gets the start of each minute and says whether the
-        task is due in it. The other arguments are those of `task`. Results are not stored.
+        `validate_datetime` says when: it is `crontab(…)`, `every(…)`, another `Schedule`, or a function that
+        gets the start of a minute, as a naive datetime, and says whether the task is due in it.
+
+        `missed` says what becomes of slots that passed while no consumer ran: "skip" leaves out those that
+        are late by a minute or more, "once" makes up for all of them by one run, "all" runs each of them (the
+        latest 1000). A function is asked about the minutes of the last day at most.
+
+        The other arguments are those of `task`. Results are not stored. With `context=True`, the function
+        finds the slot that it runs for in `task.slot`.
+
+        Raises:
+            TypeError: if `validate_datetime` can't be called.
+            ValueError: if a task of that name is declared, or an option has no such value.
         """
         if not callable(validate_datetime):
-            raise TypeError(f"validate_datetime must be a function or crontab(), not {validate_datetime!r}")
-
-        def validate(_task: PeriodicTask, timestamp: datetime) -> bool:
-            return validate_datetime(timestamp)
-
-        attributes = {"validate_datetime": validate, **kwargs}
+            raise TypeError(
+                f"validate_datetime must be crontab(), every() or a function, not {validate_datetime!r}"
+            )
+        attributes = {
+            **kwargs,
+            "validate_datetime": _validator(validate_datetime, self.utc),
+            "schedule": validate_datetime if isinstance(validate_datetime, Schedule) else None,
+            "missed": Missed.of(missed),
+        }
         return self._declare(
             PeriodicTask,
             retries,
@@ -198,6 +216,17 @@ class Declarations:
     def disconnect_signal(self, receiver: Receiver, *signals: str) -> None:
         """Stop calling a receiver."""
         self.signals.disconnect(receiver, *signals)
+
+
+def _validator(validate: Callable[[datetime], bool], utc: bool) -> Callable[[PeriodicTask, datetime], bool]:
+    """The method `validate_datetime` of a periodic task; naive datetimes are those of the queue."""
+
+    def validate_datetime(_task: PeriodicTask, timestamp: datetime) -> bool:
+        if isinstance(validate, Schedule):
+            return validate.in_minute(clock.to_us(timestamp, utc), utc)
+        return validate(timestamp)
+
+    return validate_datetime
 
 
 def _registering(hooks: HookList, name: str | None) -> Callable[[F], F]:

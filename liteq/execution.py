@@ -21,7 +21,7 @@ from liteq.exceptions import CancelExecution, TaskInterrupted, TaskStopped
 from liteq.failure import conclude
 from liteq.messages import Disposition
 from liteq.outcomes import Ended, Runtime, follow_up
-from liteq.tasks import PeriodicTask, Task
+from liteq.tasks import Task
 
 logger = logging.getLogger("huey")
 
@@ -104,7 +104,7 @@ def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
     finally:
         current.reset(token)
         runtime.in_flight.discard(task)
-    stored = runtime.results and not isinstance(task, PeriodicTask)
+    stored = runtime.results and task.keeps_result
     if stored and (ended.value is not None or runtime.store_none):
         ended.results.append((task.id, runtime.serialize_result(task, ended.value)))
     if task.on_complete is not None:

@@ -21,7 +21,7 @@ from liteq.exceptions import (
 from liteq.messages import Error
 from liteq.outcomes import Ended, Followup, Runtime, follow_up
 from liteq.retry import next_retry
-from liteq.tasks import PeriodicTask, Task
+from liteq.tasks import Task
 
 logger = logging.getLogger("huey")
 
@@ -52,7 +52,7 @@ def conclude(runtime: Runtime, task: Task, exception: BaseException) -> Ended:
     surfaces = final or (
         runtime.store_intermediate_errors and not isinstance(exception, _NO_ERROR_WHILE_RETRIED)
     )
-    if surfaces and runtime.results and not isinstance(task, PeriodicTask):
+    if surfaces and runtime.results and task.keeps_result:
         ended.results.extend(_error_results(runtime, task, exception, final))
     runtime.hooks.post_execute.run(task, None, exception)
     if surfaces and task.on_error is not None:

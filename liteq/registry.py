@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ from liteq.exceptions import UnknownTask
 from liteq.tasks import PeriodicTask, Task
 
 Encoded = tuple[Any, ...]
+
+logger = logging.getLogger("huey")
 
 
 class Registry:
@@ -20,6 +23,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._classes: dict[str, type[Task]] = {}
+        self.version = 0
+        """Grows with each change."""
+        self.in_worker = False
+        """This is the registry of a worker, which consumers do not look at."""
 
     def __len__(self) -> int:
         return len(self._classes)
@@ -42,10 +49,14 @@ class Registry:
         key = self.task_to_string(task_class)
         if key in self._classes:
             raise ValueError(f"a task {key!r} is declared already; give one of the two another name=")
+        if self.in_worker and issubclass(task_class, PeriodicTask):
+            logger.warning("%s is declared inside a worker and will not run: use huey.schedules.add()", key)
         self._classes[key] = task_class
+        self.version += 1
 
     def unregister(self, task_class: type[Task]) -> bool:
         """Remove a task; whether it was there."""
+        self.version += 1
         return self._classes.pop(self.task_to_string(task_class), None) is not None
 
     def string_to_task(self, key: str) -> type[Task]:
@@ -59,10 +70,14 @@ class Registry:
         except KeyError:
             raise UnknownTask(f"no task {key!r} is declared in this application") from None
 
+    def periodic_classes(self) -> dict[str, type[PeriodicTask]]:
+        """The periodic declarations, by key."""
+        return {key: cls for key, cls in self._classes.items() if issubclass(cls, PeriodicTask)}
+
     @property
     def periodic_tasks(self) -> list[PeriodicTask]:
         """A task of each periodic declaration."""
-        return [cls() for cls in self._classes.values() if issubclass(cls, PeriodicTask)]
+        return [cls() for cls in self.periodic_classes().values()]
 
     def encode(self, task: Task, utc: bool) -> Encoded:
         """The plain values of a task.
@@ -96,6 +111,7 @@ class Registry:
             self.encode(task.on_complete, utc) if task.on_complete is not None else None,
             self.encode(task.on_error, utc) if task.on_error is not None else None,
             task.chord_config,
+            clock.to_us(task.slot, utc) if task.slot is not None else None,
         )
 
     def decode(self, encoded: Encoded, utc: bool) -> Task:
@@ -107,10 +123,10 @@ class Registry:
         """
         (
             id, key, args, kwargs, eta, priority, retries, retry_delay, retry_backoff,
-            expires, resolved, timeout, on_complete, on_error, chord_config,
+            expires, resolved, timeout, on_complete, on_error, chord_config, slot,
         ) = encoded  # fmt: skip
         resolved_at = clock.from_us(resolved, utc) if resolved is not None else None
-        return self.string_to_task(key)(
+        task = self.string_to_task(key)(
             tuple(args),
             kwargs,
             id=id,
@@ -126,3 +142,5 @@ class Registry:
             chord_config=chord_config,
             retry_backoff=retry_backoff,
         )
+        task.slot = clock.from_us(slot, utc) if slot is not None else None
+        return task

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from liteq import clock
 from liteq.exceptions import TaskTimeout
 from liteq.messages import ClaimKey, new_id
+from liteq.schedules import Missed, Schedule
 
 Expires = float | timedelta | datetime | None
 
@@ -70,12 +71,19 @@ class Task:
         self.on_error = on_error
         self.claim: ClaimKey | None = None
         self.was_revoked = False
+        self.slot: datetime | None = None
+        """The moment that a schedule enqueued this for, however late it runs; None for other calls."""
         self._deadline: float | None = None
 
     @property
     def revoke_id(self) -> str:
         """The key under which this one task is revoked."""
         return f"r:{self.id}"
+
+    @property
+    def keeps_result(self) -> bool:
+        """Whether what comes of it is stored: nobody has a handle on what a schedule enqueues."""
+        return self.slot is None
 
     @property
     def data(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -195,7 +203,20 @@ class Task:
 
 
 class PeriodicTask(Task):
-    """A task that the consumer enqueues by itself, whenever `validate_datetime` says so."""
+    """A task that the consumer enqueues by itself, in each slot of its schedule.
+
+    Attributes:
+        schedule: when; None if `validate_datetime` is to be asked, once for each minute.
+        missed: what becomes of slots that no consumer was there for.
+    """
+
+    schedule: Schedule | None = None
+    missed: Missed = Missed.SKIP
+
+    @property
+    def keeps_result(self) -> bool:
+        """False, however it was enqueued."""
+        return False
 
     def validate_datetime(self, timestamp: datetime) -> bool:
         """Whether the task is due in the minute of `timestamp`."""

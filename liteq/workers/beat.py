@@ -2,75 +2,121 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
-from datetime import datetime
+from collections.abc import Iterator
 
-from liteq import clock
 from liteq.api import Huey
 from liteq.messages import Message
-from liteq.tasks import PeriodicTask
+from liteq.workers.roster import Job, Roster
 
 logger = logging.getLogger("huey.scheduler")
 
 
 class Beat:
-    """Fires the periodic tasks of an application. A slot is a minute of UTC since 1970."""
+    """Fires the periodic tasks of an application and the entries of its timetable.
+
+    The jobs are in a heap by their next slots, so that a turn in which nothing is due costs a comparison, and
+    the read of a number that says whether the timetable has changed.
+    """
 
     def __init__(self, huey: Huey, enabled: bool) -> None:
         self._huey = huey
-        self._enabled = enabled and bool(huey.registry.periodic_tasks)
-        self._next: int | None = None
+        self._enabled = enabled
+        self._roster: Roster | None = None
+        self._heap: list[tuple[int, int, Job]] = []
+        self._pushed = 0
+        self._firing: list[Job] = []
+        """Those that are taken from the heap, until their batch is committed."""
+        self._looked = 0
+        """The heap is right for this moment and later ones."""
 
     def start(self, now: int) -> None:
-        """Begin with the slot of `now`, unless a task already fired for it.
-
-        A task that was never seen before has missed nothing: it waits for its next slot.
-        """
-        if self._enabled:
-            self._next = now // clock.MINUTE
-            for task in self._huey.registry.periodic_tasks:
-                self._huey.storage.know_slot(_name(task), self._next)
-
-    def next_due(self) -> int | None:
-        """When the next slot starts, in microseconds of UTC; None if there are no periodic tasks."""
-        return None if self._next is None else self._next * clock.MINUTE
-
-    def is_due(self, now: int) -> bool:
-        """Whether a slot has started that has not been looked at."""
-        slot = now // clock.MINUTE
-        # A clock set back by more than a minute is followed: slots are not repeated anyway.
-        return self._next is not None and (slot >= self._next or self._next - slot > 1)
-
-    def fire(self, now: int) -> list[Message]:
-        """The tasks of the slot of `now`, if it has not been looked at; call it within a batch.
+        """Begin with the slots after the last that have fired.
 
         Raises:
-            StorageError: if storage fails; the slot is then still to be fired.
+            StorageError: if storage fails.
         """
-        if not self.is_due(now):
+        if self._enabled:
+            self._roster = Roster(self._huey)
+            self._looked = now
+            with self._huey.storage.batch():
+                self._note_changes(now)
+
+    def next_due(self) -> int | None:
+        """When something is due next, in microseconds of UTC; None if there are no periodic tasks."""
+        if self._firing:
+            return self._looked
+        while self._heap and self._roster is not None and self._heap[0][2] not in self._roster:
+            heapq.heappop(self._heap)  # it was removed, or has changed
+        return self._heap[0][0] if self._heap else None
+
+    def is_due(self, now: int) -> bool:
+        """Whether there are slots to fire, or the clock was set back."""
+        due = self.next_due()
+        return due is not None and (due <= now or now < self._looked)
+
+    def is_stale(self) -> bool:
+        """Whether periodic tasks have changed, so that `fire` has something to learn.
+
+        Raises:
+            StorageError: if storage fails.
+        """
+        return self._roster is not None and self._roster.is_stale()
+
+    def fire(self, now: int) -> list[Message]:
+        """Enqueue the tasks of all slots that have started, and take note of changes; call it within a batch.
+
+        Raises:
+            StorageError: if storage fails; the slots are then still to be fired.
+        """
+        if self._roster is None:
             return []
-        slot = now // clock.MINUTE
-        moment = clock.from_us(slot * clock.MINUTE, self._huey.utc)
-        due = [task for task in self._huey.registry.periodic_tasks if self._is_due(task, moment)]
-        messages = [
-            self._huey.message_of(task) for task in due if self._huey.storage.take_slot(_name(task), slot)
-        ]
+        if now < self._looked:
+            self._rewind(self._roster, now)
+        self._note_changes(now)
+        while self._heap and self._heap[0][0] <= now:
+            self._firing.append(heapq.heappop(self._heap)[2])
+        self._firing = [job for job in self._firing if job in self._roster]
+        messages = [message for job in self._firing for message in self._messages_of(job, now)]
         if messages:
             self._huey.storage.put(messages, now)
         return messages
 
     def fired(self, now: int) -> None:
         """The batch of `fire` is committed."""
-        if self._next is not None:
-            self._next = now // clock.MINUTE + 1
+        for job in self._firing:
+            job.mark = max(job.mark, now)
+            self._push(job)
+        self._firing.clear()
+        self._looked = now
 
-    def _is_due(self, task: PeriodicTask, moment: datetime) -> bool:
+    def _note_changes(self, now: int) -> None:
+        if self._roster is not None:
+            for job in self._roster.update(now):
+                self._push(job)
+
+    def _messages_of(self, job: Job, now: int) -> Iterator[Message]:
         try:
-            return bool(task.validate_datetime(moment))
+            slots = [(slot, self._huey.message_of(job.task(slot))) for slot in job.slots(now)]
         except Exception:
-            logger.exception("validate_datetime of %s raised; it does not run in this slot", _name(task))
-            return False
+            logger.exception("%s can't be enqueued; its slot is left out", job.name)
+            return
+        for slot, message in slots:
+            if self._huey.storage.take_slot(job.name, slot):
+                yield message
 
+    def _rewind(self, roster: Roster, now: int) -> None:
+        """The clock was set back. Slots are not repeated, unless it had been wrong by more than a day."""
+        self._looked = now
+        self._heap.clear()
+        self._firing.clear()
+        for job in roster:
+            job.forget_future(now)
+            self._push(job)
 
-def _name(task: PeriodicTask) -> str:
-    return f"{type(task).__module__}.{task.name}"
+    def _push(self, job: Job) -> None:
+        slot = job.next_slot()
+        if slot is not None:
+            self._pushed += 1
+            heapq.heappush(self._heap, (slot, self._pushed, job))

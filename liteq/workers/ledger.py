@@ -69,7 +69,9 @@ class Ledger:
 
     def _has_reason(self, now: int, room: int) -> bool:
         is_due = self._due is not None and self._due <= now
-        return (self.look and room > 0) or is_due or self._beat.is_due(now)
+        if (self.look and room > 0) or is_due or self._beat.is_due(now):
+            return True
+        return self.look and self._beat.is_stale()  # no room, but it may be that something is due sooner
 
     def _commit(self, now: int, monotonic: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
@@ -87,7 +89,8 @@ class Ledger:
         self._claimed.extend(claims)
         self._to_sync = not durable and any(claim.at_most_once for claim in claims)
         self._journal.clear()
-        self._beat.fired(now)
+        if claiming:
+            self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
         self.look = room <= len(claims) if room else self.look or bool(settlements)
         _warn_of_lost(settlements, held)

@@ -51,6 +51,7 @@ def worker_main(huey: Huey, spec: ChildSpec, control: wire.Control, line: socket
     """Run tasks until told to stop, or until nobody is left who could give any."""
     worker = Worker(huey, spec, line, board)
     signal.signal(signal.SIGTERM, worker.interrupt)
+    huey.registry.in_worker = True
     huey.hooks.startup.run()
     control.send(wire.WorkerReady(os.getpid()))
     logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from liteq import MemoryHuey, SqliteHuey, crontab
-from liteq.clock import MINUTE, SECOND, from_us
+from liteq.clock import DAY, MINUTE, SECOND, from_us
 from liteq.workers.beat import Beat
 
 START = 30_000_000 * MINUTE
@@ -212,7 +212,10 @@ def test_a_clock_that_is_set_back_does_not_stop_the_beat(huey, tick):
     beat = started(huey)
     fire(beat, huey, START)
     fire(beat, huey, START - 5 * MINUTE)
-    assert beat.next_due() <= START
+    assert beat.next_due() == START + MINUTE
+    fire(beat, huey, START - 5 * DAY)
+    assert beat.next_due() == START - 5 * DAY + MINUTE
+    assert fire(beat, huey, START - 5 * DAY + MINUTE) == 1
 
 
 # Tasks that raise

@@ -26,7 +26,9 @@ LAYERS = (
     ("liteq.failure",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
-    ("liteq.declarations", "liteq.control", "liteq.payloads", "liteq.utils"),
+    (
+        "liteq.declarations", "liteq.control", "liteq.payloads", "liteq.entries", "liteq.timetable", "liteq.utils",
+    ),  # fmt: skip
     ("liteq.api",),
     ("liteq",),
     ("liteq.workers", "liteq.contrib"),
@@ -51,7 +53,7 @@ INSIDE_LAYERS = {
 
 ALLOWED_DOWN_TO = {
     # These see messages, and nothing of what stores or runs them.
-    "liteq.tasks": {"liteq.clock", "liteq.exceptions", "liteq.messages"},
+    "liteq.tasks": {"liteq.clock", "liteq.exceptions", "liteq.messages", "liteq.schedules"},
     # Decide first, store after: an attempt is a value until somebody else stores it.
     "liteq.outcomes": {"liteq.hooks", "liteq.messages", "liteq.serializer", "liteq.signals", "liteq.tasks"},
     "liteq.failure": {
@@ -218,11 +220,20 @@ def test_the_child_is_pure():
     assert {one.module for one in IMPORTS["liteq.workers.child"]} <= {"__future__", "dataclasses", "enum"}
 
 
-@pytest.mark.parametrize("name", ["liteq.retry", "liteq.schedules"])
+@pytest.mark.parametrize(
+    "name", ["liteq.retry", *(name for name in MODULES if name.startswith("liteq.schedules"))]
+)
 def test_pure_modules(name):
-    assert own(IMPORTS[name]) == []
+    assert all(one.module.startswith("liteq.schedules") for one in own(IMPORTS[name]))
     outside = {one.module.split(".")[0] for one in IMPORTS[name]}
-    assert outside <= {"__future__", "dataclasses", "datetime", "functools", "re", "typing"}
+    assert outside <= {
+        "__future__", "abc", "collections", "dataclasses", "datetime", "enum", "functools", "liteq", "re",
+        "typing", "zoneinfo",
+    }  # fmt: skip
+
+
+def test_time_zones_are_loaded_only_where_one_is_named():
+    assert all(one.lazy for name in MODULES for one in IMPORTS[name] if one.module == "zoneinfo")
 
 
 def test_execution_knows_no_storage_and_no_process():

@@ -1,4 +1,4 @@
-"""The verbs by which consumers know each other, and which periodic slots have fired."""
+"""The verbs by which consumers know each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from liteq.identity import Identity
 
 
 class ConsumerContract(ABC):
-    """Consumers, and what they agree on."""
+    """The register of consumers."""
 
     @abstractmethod
     def register(self, consumer: Identity) -> int:
@@ -25,14 +25,3 @@ class ConsumerContract(ABC):
     @abstractmethod
     def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
         """The registered consumers, by id: the process that was registered and the one that attends to it."""
-
-    @abstractmethod
-    def take_slot(self, name: str, slot: int) -> bool:
-        """Note that `name` fired for `slot`, a minute; False if it already had, or for a later one.
-
-        A later one by more than a day was noted by a clock that was wrong, and does not count.
-        """
-
-    @abstractmethod
-    def know_slot(self, name: str, slot: int) -> None:
-        """Note `slot` as if `name` had fired for it, if nothing is noted of `name` yet."""

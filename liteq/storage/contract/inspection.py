@@ -55,5 +55,5 @@ class InspectionContract(ABC):
         """Delete everything that belongs to this queue, results and revocations included.
 
         Claims go too: a task that is running meanwhile loses its claim, and its outcome has no effect.
-        Registered consumers and the slots for which periodic tasks have fired stay.
+        Registered consumers, the slots for which periodic tasks have fired and the timetable stay.
         """

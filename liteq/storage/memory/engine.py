@@ -12,6 +12,7 @@ from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Storage
 from liteq.storage.memory.messages import MessageVerbs
+from liteq.storage.memory.periodic import PeriodicVerbs
 
 
 def _locked(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +24,7 @@ def _locked(verb: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-class MemoryStorage(MessageVerbs, Storage):
+class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
     """A queue that lives and ends with this process; any of its threads may use it.
 
     A batch keeps the other threads out until it ends; what it did before it raised is not undone.
@@ -67,17 +68,6 @@ class MemoryStorage(MessageVerbs, Storage):
 
     def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
         return dict(self._consumers)
-
-    def take_slot(self, name: str, slot: int) -> bool:
-        later = name not in self._slots or not slot <= self._slots[name] <= slot + 1440
-        if later:
-            self._slots[name] = slot
-            self._changes.add()
-        return later
-
-    def know_slot(self, name: str, slot: int) -> None:
-        if name not in self._slots:
-            self.take_slot(name, slot)
 
     def pending(self, limit: int | None = None) -> list[bytes]:
         return [message.data for _, _, message in sorted(self._ready)[:limit]]

@@ -50,10 +50,14 @@ class Tables:
         self._changes = Changes(self._lock)
         self._last_seq = self._last_owner = 0
         self._consumers: dict[int, tuple[Identity, Identity | None]] = {}
+        self._slots: dict[str, int] = {}
+        self._timetable: dict[str, str] = {}
+        self._timetable_version = 0
         self._clear()
 
     def _clear(self) -> None:
-        # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims.
+        # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims,
+        # nor what is known of periodic tasks.
         self._ready, self._scheduled = Line(), Line()
         self._claims: dict[int, tuple[Claim, Message]] = {}
         self._leases: dict[int, int] = {}
@@ -61,7 +65,6 @@ class Tables:
         self._live: Counter[str] = Counter()
         self._results: dict[str, tuple[bytes, int | None]] = {}
         self._revocations: dict[str, Revocation] = {}
-        self._slots: dict[str, int] = {}
 
     def _remove(self, table: dict[Any, Any], key: object) -> bool:
         there = table.pop(key, None) is not None

@@ -15,6 +15,7 @@ from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Durability, Settings
 from liteq.storage.sqlite.database import Database
 from liteq.storage.sqlite.messages import MessageVerbs
+from liteq.storage.sqlite.periodic import PeriodicVerbs
 from liteq.storage.sqlite.results import ResultVerbs
 
 _PAGES_BEFORE_CHECKPOINT = 2_000
@@ -23,7 +24,7 @@ _PAGES_BEFORE_RESTART = 32_000
 _MAX_PAYLOAD = 999_000_000
 
 
-class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
+class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, Storage):
     """A named queue in a SQLite file; several queues may share one. Making one opens nothing.
 
     Args:
@@ -114,7 +115,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
             )
             self.database.checkpoint(mode)
 
-    # Consumers and slots
+    # Consumers
 
     def register(self, consumer: Identity) -> int:
         """See the contract."""
@@ -139,16 +140,6 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
                 owner: (Identity(host, pid, started), Identity(host, by, since) if by is not None else None)
                 for owner, host, pid, started, by, since in connection.execute(sql.CONSUMERS, (self.name,))
             }
-
-    def take_slot(self, name: str, slot: int) -> bool:
-        """See the contract."""
-        with self.database.write() as transaction:
-            return transaction.connection.execute(sql.TAKE_SLOT, (self.name, name, slot)).get is not None
-
-    def know_slot(self, name: str, slot: int) -> None:
-        """See the contract."""
-        with self.database.write() as transaction:
-            transaction.connection.execute(sql.KNOW_SLOT, (self.name, name, slot))
 
     # Inspection
 

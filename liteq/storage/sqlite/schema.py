@@ -93,4 +93,11 @@ TABLES: Final = (
         slot INTEGER NOT NULL,
         PRIMARY KEY (queue, name)
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE timetable (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        entry TEXT NOT NULL,
+        PRIMARY KEY (queue, name)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE timetable_version (queue TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )

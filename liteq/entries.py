@@ -1,0 +1,131 @@
+"""An entry of the timetable: a call of a task, when it is due, and its form as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from liteq.schedules import Crontab, Every, Missed
+from liteq.schedules.plain import from_plain, to_plain
+from liteq.tasks import Task
+from liteq.wrapper import check_options
+
+_OPTIONS = ("priority", "retries", "retry_delay", "retry_backoff", "expires", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A call of a declared task that consumers enqueue in each slot of a schedule.
+
+    Attributes:
+        name: its name in the timetable.
+        task: the key of the task, as in `myapp.tasks.report`.
+        schedule: when.
+        args: arguments of the call.
+        kwargs: keyword arguments of the call.
+        options: `priority`, `retries` and the like, where they are not those of the task's declaration.
+        missed: what becomes of slots that no consumer was there for.
+        paused: whether it is left out at present.
+        since: from when on it counts (microseconds of UTC); slots before that were not missed.
+    """
+
+    name: str
+    task: str
+    schedule: Crontab | Every
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    missed: Missed = Missed.SKIP
+    paused: bool = False
+    since: int = 0
+
+    @staticmethod
+    def slot_name_of(name: str) -> str:
+        """The name under which storage notes the slots of an entry; no declared task has one like it."""
+        return f"entry:{name}"
+
+    def to_text(self) -> str:
+        """It as JSON, without its name.
+
+        Raises:
+            TypeError: if an argument is not what JSON can hold and give back.
+        """
+        import json  # here and below: most applications store no schedules
+
+        plain = {
+            "task": self.task,
+            "schedule": to_plain(self.schedule),
+            "args": list(self.args),
+            "kwargs": self.kwargs,
+            "options": self.options,
+            "missed": self.missed.value,
+            "paused": self.paused,
+            "since": self.since,
+        }
+        try:
+            text = json.dumps(plain, allow_nan=False)
+            survives = json.loads(text) == plain
+        except (TypeError, ValueError) as error:  # ValueError: a circle, or a number that is none
+            raise TypeError(f"schedule {self.name!r}: {error}; {_PLAIN_ONLY}") from None
+        if not survives:
+            raise TypeError(
+                f"schedule {self.name!r}: the arguments can't be stored as they are; {_PLAIN_ONLY}"
+            )
+        return text
+
+    @classmethod
+    def of_text(cls, name: str, text: str) -> Entry:
+        """The entry of a text that `to_text` made.
+
+        Raises:
+            ValueError: if it is not such a text, or one of a version of liteq that knows more.
+        """
+        import json
+
+        try:
+            match json.loads(text):
+                case {
+                    "task": str() as task, "schedule": dict() as schedule, "args": list() as args,
+                    "kwargs": dict() as kwargs, "options": dict() as options, "missed": str() as missed,
+                    "paused": bool() as paused, "since": int() as since,
+                }:  # fmt: skip
+                    _check(options)
+                    return cls(
+                        name, task, from_plain(schedule), tuple(args), kwargs, options, Missed.of(missed),
+                        paused, since,
+                    )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"schedule {name!r} can't be read: {error}") from error
+        raise ValueError(f"schedule {name!r} can't be read: {text[:200]}")
+
+    def call(self, task_class: type[Task]) -> Task:
+        """A new task of its call."""
+        return task_class(self.args, dict(self.kwargs), **self.options)
+
+
+_PLAIN_ONLY = (
+    "arguments of a schedule are texts, numbers, booleans, None, lists, and dicts with texts as keys"
+)
+
+
+def options_of(task: Task) -> dict[str, Any]:
+    """The options of a task that are not those of its declaration.
+
+    Raises:
+        ValueError: if it has a time of its own, an expiry at a date, or further stages.
+    """
+    if task.eta is not None or task.on_complete is not None or task.on_error is not None:
+        raise ValueError("a call in the timetable has no eta or delay of its own, and no further stages")
+    options = {name: getattr(task, name) for name in _OPTIONS}
+    own = {name: value for name, value in options.items() if value != getattr(task, f"default_{name}")}
+    _check(own)
+    return own
+
+
+def _check(options: dict[str, Any]) -> None:
+    unknown = options.keys() - set(_OPTIONS)
+    if unknown:
+        raise ValueError(f"unknown options {sorted(unknown)}")
+    if not isinstance(options.get("expires", 0), int | float):
+        raise ValueError("expires: a call in the timetable expires after so many seconds, not at a date")  # noqa: TRY004
+    check_options(**options)
