@@ -65,7 +65,7 @@ class Entry:
         try:
             text = json.dumps(plain, allow_nan=False)
             survives = json.loads(text) == plain
-        except (TypeError, ValueError) as error:  # ValueError: a circle, or a number that is none
+        except (TypeError, ValueError, RecursionError) as error:  # a circle is a ValueError, and so is NaN
             raise TypeError(f"schedule {self.name!r}: {error}; {_PLAIN_ONLY}") from None
         if not survives:
             raise TypeError(
@@ -94,7 +94,7 @@ class Entry:
                         name, task, from_plain(schedule), tuple(args), kwargs, options, Missed.of(missed),
                         paused, since,
                     )  # fmt: skip
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"schedule {name!r} can't be read: {error}") from error
         raise ValueError(f"schedule {name!r} can't be read: {text[:200]}")
 

@@ -10,7 +10,7 @@ from liteq.schedules.base import Schedule
 from liteq.schedules.zone import MINUTE
 
 GRACE = MINUTE
-"""A slot that is late by less than this was not missed: it runs under every policy."""
+"""With `skip`, a slot that is late by so much is left out."""
 MOST = 1000
 """As many missed slots are made up for at most, the latest ones."""
 
@@ -19,7 +19,7 @@ class Missed(StrEnum):
     """What becomes of slots that passed while no consumer ran, or while the machine slept."""
 
     SKIP = "skip"
-    """They are left out."""
+    """They are left out; so are all but the latest of those that have just passed."""
     ONCE = "once"
     """The latest of them runs, late; it stands for all."""
     ALL = "all"

@@ -1,4 +1,4 @@
-"""The register of consumers, and the slots of periodic tasks."""
+"""The register of consumers."""
 
 from __future__ import annotations
 
@@ -51,40 +51,3 @@ def test_a_flush_leaves_the_consumers_that_live_on(storage: Storage) -> None:
     owner = storage.register(identity(1))
     storage.flush()
     assert storage.consumers() == {owner: (identity(1), None)}
-
-
-def test_a_slot_is_taken_once_and_in_order(storage: Storage) -> None:
-    assert storage.take_slot("app.tick", 60)
-    assert not storage.take_slot("app.tick", 60)
-    assert not storage.take_slot("app.tick", 59)
-    assert storage.take_slot("app.tick", 61)
-    assert storage.take_slot("app.tick", 1000)
-    assert not storage.take_slot("app.tick", 999)
-
-
-def test_each_name_has_its_own_slots(storage: Storage) -> None:
-    assert storage.take_slot("app.tick", 60)
-    assert storage.take_slot("app.tock", 0)
-    assert not storage.take_slot("app.tock", 0)
-    assert storage.take_slot("app.tock", 60)
-
-
-def test_a_known_slot_counts_as_taken(storage: Storage) -> None:
-    storage.know_slot("app.tick", 60)
-    assert not storage.take_slot("app.tick", 60)
-    assert storage.take_slot("app.tick", 61)
-    assert storage.take_slot("app.tock", 0)
-
-
-def test_a_slot_is_known_only_where_nothing_was_noted(storage: Storage) -> None:
-    assert storage.take_slot("app.tick", 60)
-    storage.know_slot("app.tick", 100)
-    storage.know_slot("app.tick", 0)
-    assert not storage.take_slot("app.tick", 60)
-    assert storage.take_slot("app.tick", 61)
-
-
-def test_a_taken_slot_stays_taken(storage: Storage) -> None:
-    assert storage.take_slot("app.tick", 60)
-    storage.close()
-    assert not storage.take_slot("app.tick", 60)
