@@ -6,18 +6,21 @@ import heapq
 import logging
 from collections.abc import Iterator
 
+from liteq import clock
 from liteq.api import Huey
 from liteq.messages import Message
 from liteq.workers.roster import Job, Roster
 
 logger = logging.getLogger("huey.scheduler")
 
+_ASK_EVERY = clock.SECOND
+
 
 class Beat:
     """Fires the periodic tasks of an application and the entries of its timetable.
 
-    The jobs are in a heap by their next slots, so that a turn in which nothing is due costs a comparison, and
-    the read of a number that says whether the timetable has changed.
+    The jobs are in a heap by their next slots, so that a turn in which nothing is due costs a comparison. For
+    the version of the timetable it asks when storage has changed or something is due, and once a second.
     """
 
     def __init__(self, huey: Huey, enabled: bool) -> None:
@@ -30,6 +33,8 @@ class Beat:
         """Those that are taken from the heap, until their batch is committed."""
         self._looked = 0
         """The heap is right for this moment and later ones."""
+        self._ask_at = 0
+        """When to ask for the version of the timetable."""
 
     def start(self, now: int) -> None:
         """Begin with the slots after the last that have fired.
@@ -41,7 +46,7 @@ class Beat:
             self._roster = Roster(self._huey)
             self._looked = now
             with self._huey.storage.batch():
-                self._note_changes(now)
+                self._note_changes(self._roster, now)
 
     def next_due(self) -> int | None:
         """When something is due next, in microseconds of UTC; None if there are no periodic tasks."""
@@ -56,13 +61,22 @@ class Beat:
         due = self.next_due()
         return due is not None and (due <= now or now < self._looked)
 
-    def is_stale(self) -> bool:
-        """Whether periodic tasks have changed, so that `fire` has something to learn.
+    def storage_changed(self) -> None:
+        """The timetable may be another."""
+        self._ask_at = 0
+
+    def is_stale(self, now: int) -> bool:
+        """Whether periodic tasks have changed, as far as is to be asked for now.
 
         Raises:
             StorageError: if storage fails.
         """
-        return self._roster is not None and self._roster.is_stale()
+        if self._roster is None or not self._is_to_ask(self._roster, now):
+            return False
+        stale = self._roster.is_stale()
+        if not stale:
+            self._ask_at = now + _ASK_EVERY
+        return stale
 
     def fire(self, now: int) -> list[Message]:
         """Enqueue the tasks of all slots that have started, and take note of changes; call it within a batch.
@@ -74,7 +88,8 @@ class Beat:
             return []
         if now < self._looked:
             self._rewind(self._roster, now)
-        self._note_changes(now)
+        if self.is_due(now) or self._is_to_ask(self._roster, now):
+            self._note_changes(self._roster, now)
         while self._heap and self._heap[0][0] <= now:
             self._firing.append(heapq.heappop(self._heap)[2])
         self._firing = [job for job in self._firing if job in self._roster]
@@ -91,10 +106,13 @@ class Beat:
         self._firing.clear()
         self._looked = now
 
-    def _note_changes(self, now: int) -> None:
-        if self._roster is not None:
-            for job in self._roster.update(now):
-                self._push(job)
+    def _is_to_ask(self, roster: Roster, now: int) -> bool:
+        return not self._ask_at - _ASK_EVERY <= now < self._ask_at or roster.declarations_changed
+
+    def _note_changes(self, roster: Roster, now: int) -> None:
+        for job in roster.update(now):
+            self._push(job)
+        self._ask_at = now + _ASK_EVERY
 
     def _messages_of(self, job: Job, now: int) -> Iterator[Message]:
         try:
@@ -116,7 +134,7 @@ class Beat:
             self._push(job)
 
     def _push(self, job: Job) -> None:
-        slot = job.next_slot()
+        slot = job.plan()
         if slot is not None:
             self._pushed += 1
             heapq.heappush(self._heap, (slot, self._pushed, job))

@@ -156,6 +156,7 @@ class Dispatcher:
     def _storage_changed(self) -> None:
         self._ledger.look = True
         self._watchdog.storage_changed()
+        self._beat.storage_changed()
 
     def _read_worker(self, worker: Worker) -> None:
         self._read_reports(worker)

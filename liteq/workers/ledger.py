@@ -69,9 +69,7 @@ class Ledger:
 
     def _has_reason(self, now: int, room: int) -> bool:
         is_due = self._due is not None and self._due <= now
-        if (self.look and room > 0) or is_due or self._beat.is_due(now):
-            return True
-        return self.look and self._beat.is_stale()  # no room, but it may be that something is due sooner
+        return (self.look and room > 0) or is_due or self._beat.is_due(now) or self._beat.is_stale(now)
 
     def _commit(self, now: int, monotonic: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements

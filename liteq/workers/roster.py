@@ -38,6 +38,7 @@ class Job:
         mark: everything up to this moment is dealt with.
         utc: see `Schedule.next_after`.
         wanted: whether a slot is one; None means that all are.
+        next: the first slot that is not dealt with, once it is planned.
     """
 
     name: str
@@ -47,23 +48,31 @@ class Job:
     mark: int
     utc: bool
     wanted: Callable[[int], bool] | None = None
+    next: int | None = None
 
-    def next_slot(self) -> int | None:
-        """The first slot that is not dealt with."""
+    def plan(self) -> int | None:
+        """Find the first slot that is not dealt with."""
+        self.next = self._next_slot()
+        return self.next
+
+    def _next_slot(self) -> int | None:
         try:
-            return self.schedule.next_after(self.mark, self.utc)
+            slot = self.schedule.next_after(self.mark, self.utc)
         except Exception:
             logger.exception("The schedule of %s raised; it does not run any more", self.name)
             return None
+        if slot is not None and slot <= self.mark:
+            logger.error("The schedule of %s does not go forward; it does not run any more", self.name)
+            return None
+        return slot
 
     def slots(self, now: int) -> list[int]:
         """The slots that are to run at `now`, the earliest first."""
         if self.wanted is not None:  # a function is not asked about all minutes of a year
             mark = max(self.mark, now - clock.DAY)
             return to_run(self.schedule, self.missed, mark, now, self.utc, self.wanted)
-        first = self.next_slot()
-        if self.missed is Missed.SKIP and first is not None and first <= now - GRACE:
-            logger.warning("%s: slots from %s UTC on were missed", self.name, clock.from_us(first))
+        if self.missed is Missed.SKIP and self.next is not None and self.next <= now - GRACE:
+            logger.warning("%s: slots from %s UTC on were missed", self.name, clock.from_us(self.next))
         return to_run(self.schedule, self.missed, self.mark, now, self.utc)
 
     def forget_future(self, now: int) -> None:
@@ -98,16 +107,18 @@ class Roster:
     def __contains__(self, job: Job) -> bool:
         return self._jobs.get(job.name) is job
 
+    @property
+    def declarations_changed(self) -> bool:
+        """Whether the registry has changed."""
+        return self._declared != self._huey.registry.version
+
     def is_stale(self) -> bool:
-        """Whether there are changes; of those in storage, of others' commits too.
+        """Whether the registry or the timetable has changed.
 
         Raises:
             StorageError: if storage fails.
         """
-        return (
-            self._declared != self._huey.registry.version
-            or self._stored != self._huey.storage.timetable_version()
-        )
+        return self.declarations_changed or self._stored != self._huey.storage.timetable_version()
 
     def update(self, now: int) -> list[Job]:
         """Take note of changes; the jobs that are new, or take the place of an older one of their name.
@@ -117,7 +128,7 @@ class Roster:
         """
         new: list[Job] = []
         registry = self._huey.registry
-        if self._declared != registry.version:
+        if self.declarations_changed:
             self._declared = registry.version
             self._jobs.clear()
             self._texts.clear()

@@ -39,7 +39,8 @@ def started(huey, now=START, *, enabled=True):
 
 
 def fire(beat, huey, now):
-    """Fire as the dispatcher does; how many tasks there were."""
+    """Fire as the dispatcher does that the bell has woken; how many tasks there were."""
+    beat.storage_changed()
     with huey.storage.batch():
         messages = beat.fire(now)
     beat.fired(now)

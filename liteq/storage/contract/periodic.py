@@ -40,4 +40,4 @@ class PeriodicContract(ABC):
 
     @abstractmethod
     def timetable_version(self) -> int:
-        """A number that grows with each change of the timetable; asked in each batch, so it is cheap."""
+        """A number that grows with each change of the timetable; it is asked for often, so it is cheap."""
