@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
@@ -531,3 +532,35 @@ def test_many_entries_are_cheap_while_nothing_is_due(huey, report):
         assert not beat.is_due(at(millisecond / 1000))
         assert not beat.is_stale(at(millisecond / 1000))
     assert len(asked) <= 10
+
+
+# As applications ask
+
+
+def test_read_periodic_knows_every_kind_of_schedule():
+    huey = MemoryHuey()
+    huey.periodic_task(crontab(minute=0), name="hourly")(max)
+    huey.periodic_task(crontab(minute=0, hour=14, tz="Europe/Berlin"), name="berlin")(max)
+    huey.periodic_task(every(seconds=7), name="tick")(max)
+    huey.periodic_task(every(hours=2), name="even")(max)
+    huey.periodic_task(lambda moment: moment.hour == 12, name="noon")(max)
+
+    def names(*fields):
+        moment = datetime(2024, 7, 1, *fields, tzinfo=UTC).replace(tzinfo=None)
+        return [task.name for task in huey.read_periodic(moment)]
+
+    assert names(12, 0, 59) == ["hourly", "berlin", "tick", "even", "noon"]
+    assert names(12, 1) == ["tick", "noon"]
+    assert names(13) == ["hourly", "tick"]
+
+
+def test_a_policy_that_there_is_not_is_refused_where_it_is_declared(huey):
+    with pytest.raises(ValueError, match=r"^missed must be 'skip', 'once' or 'all', not 'none'$"):
+        huey.periodic_task(crontab(), missed="none")
+
+
+def test_what_is_neither_schedule_nor_function_is_refused(huey):
+    with pytest.raises(
+        TypeError, match=r"^validate_datetime must be crontab\(\), every\(\) or a function, not 60$"
+    ):
+        huey.periodic_task(60)
