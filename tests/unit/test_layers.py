@@ -27,7 +27,12 @@ LAYERS = (
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
     (
-        "liteq.declarations", "liteq.control", "liteq.payloads", "liteq.entries", "liteq.timetable", "liteq.utils",
+        "liteq.declarations",
+        "liteq.control",
+        "liteq.payloads",
+        "liteq.entries",
+        "liteq.timetable",
+        "liteq.utils",
     ),  # fmt: skip
     ("liteq.api",),
     ("liteq",),
