@@ -118,15 +118,15 @@ class ChordResult:
         """Whether the callback has a result, or none will come."""
         return self.callback.is_over()
 
-    def revoke(self, revoke_once: bool = True) -> None:
-        """Keep the callback, and all members that have not started, from running; what runs goes on."""
+    def revoke(self, revoke_once: bool = True, terminate: bool = False) -> None:
+        """Keep the callback and all members from running; what has started goes on, unless `terminate`."""
         storage = self.huey.storage
         with storage.batch():
             for pipeline in self._pipelines or [[self.callback]]:
                 # What comes after a stage that is revoked does not run either.
                 live = next((stage for stage in pipeline if storage.is_live(stage.id)), None)
                 if live is not None:
-                    live.revoke(revoke_once)
+                    live.revoke(revoke_once, terminate)
 
     def reset(self) -> None:
         """Forget the values in these handles."""
