@@ -40,8 +40,9 @@ def test_the_envelope_travels(storage: Storage, owner: int) -> None:
 
 
 def test_a_callback_waits_for_every_member(storage: Storage, owner: int) -> None:
-    put_chord(storage, 3)
+    put_chord(storage, 3, chain=("next",))
     assert counts(storage) == {"ready": 3, "waiting": 1}
+    assert storage.is_live("next")
     for position in (2, 0):
         end(storage, owner, f"m{position}", join(position, b"v%d" % position))
         assert counts(storage)["waiting"] == 1
@@ -56,6 +57,7 @@ def test_a_callback_waits_for_every_member(storage: Storage, owner: int) -> None
     assert settle(storage, callback.key)
     assert counts(storage) == {}
     assert not storage.is_live("c")
+    assert not storage.is_live("next")
 
 
 def test_a_callback_is_no_work_while_it_waits(storage: Storage, owner: int) -> None:

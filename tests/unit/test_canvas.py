@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import pickle
 
+import apsw
 import pytest
 
 from liteq import (
@@ -21,9 +22,15 @@ from liteq import (
     group,
 )
 from liteq import signals as s
+from liteq.clock import now
 from liteq.exceptions import UnknownTask
+from liteq.identity import identify
 from liteq.messages import Disposition, EndKind, Join, Outcome
-from liteq.workers.wire import Report, pack_report, unpack_report
+from liteq.serializer import JSONSerializer
+from liteq.workers.attempt import attempt, settle
+from liteq.workers.shared import Board
+from liteq.workers.timer import Timer
+from liteq.workers.wire import Assignment, Report, pack_report, unpack_report
 
 
 @pytest.fixture
@@ -285,6 +292,24 @@ def test_without_results_a_chord_works_all_the_same(app):
     assert app.huey.result_count() == 0
 
 
+def test_what_became_of_members_travels_in_json_too(app):
+    app.make(serializer=JSONSerializer())
+    tasks = declare(app)
+
+    @app.huey.task(retries=1)
+    def flaky(values):
+        app.note(values)
+        if len(app.log) == 1:
+            raise ValueError
+
+    revoked = tasks.add.s(1)
+    app.huey.revoke(revoked)
+    enqueue(app, chord([tasks.add.s(1).then(tasks.add), tasks.fail.s("x"), revoked], flaky))
+    for value, error, skipped in app.log:
+        assert (value, type(error), skipped) == (1, Error, SKIPPED)
+    assert len(app.log) == 2
+
+
 # Callbacks
 
 
@@ -379,7 +404,7 @@ def test_a_scheduled_member_in_immediate_mode(immediate, clock):
 
     result = immediate.enqueue(chord([give.s(1), give.s(2, delay=60)], give))
     assert result.get() is None
-    assert immediate.storage.waiting_count() == 1
+    assert immediate.waiting_count() == 1
     clock.advance(60)
     for task in immediate.read_schedule():
         immediate.execute(task)
@@ -412,7 +437,7 @@ def test_a_revoked_chord_does_not_run(stored):
     stored.run()
     assert stored.log == []
     assert result.get(blocking=True) is None
-    assert stored.huey.storage.waiting_count() == stored.huey.pending_count() == 0
+    assert stored.huey.waiting_count() == stored.huey.pending_count() == 0
 
 
 def test_a_part_of_a_chord_can_t_be_rescheduled(stored):
@@ -483,7 +508,7 @@ def test_a_task_is_in_a_chord_once(app, tasks):
         for refused in (canvas, group([canvas])):
             with pytest.raises(ValueError, match="is in a chord twice"):
                 app.huey.enqueue_many([tasks.add.s(7), refused])
-    assert app.huey.pending_count() == app.huey.storage.waiting_count() == app.huey.result_count() == 0
+    assert app.huey.pending_count() == app.huey.waiting_count() == app.huey.result_count() == 0
 
 
 def test_a_chord_that_waits_can_t_be_enqueued_again(stored):
@@ -511,7 +536,7 @@ def test_a_task_that_can_t_be_serialized_leaves_nothing(stored):
     tasks = declare(stored)
     with pytest.raises(TypeError):
         stored.huey.enqueue(chord([tasks.add.s(1), tasks.give.s(number for number in ())], tasks.gather))
-    assert stored.huey.pending_count() == stored.huey.storage.waiting_count() == 0
+    assert stored.huey.pending_count() == stored.huey.waiting_count() == 0
 
 
 # Handles
@@ -555,3 +580,23 @@ def test_ends_travel_between_processes(app, tasks):
         Disposition.DONE, "complete", joins=(Join("c", 3, EndKind.ERROR, b"x"), Join("d", 0, EndKind.SKIPPED))
     )
     assert unpack_report(pack_report(Report(1, 2, 3, outcome))).outcome == outcome
+
+
+def test_a_value_too_large_to_store_is_an_error_for_all_who_wait(sqlite):
+    @sqlite.task()
+    def large(value, *more):
+        return value * 1000
+
+    results = sqlite.enqueue(chord([large.s("x"), large.s("x").then(large)], large))
+    owner = sqlite.storage.register(identify())
+    claims = sqlite.storage.claim(owner, 2, now=now(), lease=10**18)
+    with sqlite.storage.database.read() as connection:
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1000)
+    for claim in claims:
+        assignment = Assignment(claim.key, revoked=False, at_most_once=False, data=claim.data)
+        settle(sqlite, assignment, attempt(sqlite, assignment, Timer(Board(1), 0)))
+    assert len(sqlite.dead()) == 2
+    for result in results.results:
+        with pytest.raises(TaskException, match="can't be stored"):
+            result.get()
+    assert [type(value) for value in sqlite.dequeue().args[0]] == [Error, Error]
