@@ -84,6 +84,32 @@ def gathered(app):
     return args[-1]
 
 
+# Pipelines
+
+
+def test_each_stage_has_its_own_priority_and_time(stored, clock):
+    tasks = declare(stored)
+    pipeline = tasks.add.s(1).then(tasks.add, 2, delay=60, priority=7).then(tasks.double, expires=5)
+    clock.advance(59)
+    result = stored.huey.enqueue(pipeline)
+    stored.run()
+    [later] = stored.huey.scheduled()
+    assert (later.args, later.priority) == ((2, 1), 7)
+    clock.advance(1)
+    stored.run()
+    assert result.get() == [1, 3, 6]
+
+
+def test_the_expiry_of_a_stage_counts_from_the_end_of_the_one_before(stored, clock):
+    tasks = declare(stored)
+    result = stored.huey.enqueue(tasks.add.s(1).then(tasks.double, expires=5))
+    clock.advance(60)
+    stored.run_one()
+    clock.advance(6)
+    stored.run()
+    assert result.get(blocking=True) == [1, None]
+
+
 # Groups
 
 
