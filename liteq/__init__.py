@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from liteq.api import Huey, MemoryHuey, SqliteHuey
+from liteq.canvas import chord, group
 from liteq.exceptions import (
     CancelExecution,
     ConfigurationError,
@@ -16,7 +17,8 @@ from liteq.exceptions import (
     TaskTimeout,
 )
 from liteq.messages import SKIPPED, Error
-from liteq.results import EmptyData, Result, ResultGroup
+from liteq.result_groups import ChordResult, ResultGroup
+from liteq.results import EmptyData, Result
 from liteq.schedules import Schedule, crontab, every
 from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
@@ -26,6 +28,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "SKIPPED",
     "CancelExecution",
+    "ChordResult",
     "ConfigurationError",
     "EmptyData",
     "Error",
@@ -46,6 +49,8 @@ __all__ = [
     "TaskLockedException",
     "TaskTimeout",
     "TaskWrapper",
+    "chord",
     "crontab",
     "every",
+    "group",
 ]

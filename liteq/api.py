@@ -6,31 +6,34 @@ import logging
 import os
 import traceback
 from collections import deque
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 
 from liteq import clock, signals
+from liteq.canvas import chord, give_list, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
+from liteq.enqueueing import Enqueueing
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
-from liteq.messages import ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.messages import ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
 from liteq.outcomes import Ended, dead_outcome
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
 from liteq.registry import Registry
-from liteq.results import EmptyData, Result, ResultGroup
+from liteq.result_groups import ChordResult, ResultGroup
+from liteq.results import EmptyData, Result
 from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
-from liteq.tasks import PeriodicTask, Task
+from liteq.tasks import PeriodicTask, Task, signature_of
 from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
 
 __all__ = [
+    "ChordResult",
     "EmptyData",
     "Huey",
     "MemoryHuey",
@@ -40,17 +43,21 @@ __all__ = [
     "SqliteHuey",
     "Task",
     "TaskWrapper",
+    "chord",
     "crontab",
+    "group",
 ]
 
 logger = logging.getLogger("huey")
+
+_signature = signature_of  # the name that applications import
 
 # What an application takes out by hand with `dequeue` stays its own for this long.
 _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspection):
+class Huey(Declarations, Enqueueing, Payloads, Scheduling, ResultStore, Revocations, Inspection):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:
@@ -148,11 +155,14 @@ class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspect
                 self.storage = self.create_storage()
                 self._direct_owner = None
 
-    # Enqueueing
+    # Messages
 
     def message_of(self, task: Task) -> Message:
-        """The message of a task that is about to be enqueued; its expiry counts from here."""
-        if task.expires:
+        """The message of a task that is about to be enqueued; its expiry counts from here.
+
+        That of a callback counts from the end of the last member instead.
+        """
+        if task.expires and task.gathers is None:
             task.resolve_expires(self.utc)
         return Message(
             task.id,
@@ -162,52 +172,9 @@ class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspect
             None if task.eta is None else clock.to_us(task.eta, self.utc),
             task.at_most_once,
             () if task.on_complete is None else tuple(stage.id for stage in task.on_complete.stages()),
+            joins=task.joins,
+            gathers=task.gathers,
         )
-
-    def enqueue(self, task: Task) -> Any:
-        """Store a task, to be run by a consumer; when this returns, it is committed.
-
-        Returns:
-            Its `Result`, or the `ResultGroup` of a pipeline's stages; None in a queue without results.
-
-        Raises:
-            TypeError: for something that is not a task.
-            SerializationError: if an argument does not serialize; it says which.
-            PayloadTooLarge: if the task has more bytes than `max_payload`.
-            StorageError: if it could not be stored.
-        """
-        return self.enqueue_many([task])[0]
-
-    def enqueue_many(self, tasks: Iterable[Task]) -> list[Any]:
-        """Store tasks in one transaction, all or none; what `enqueue` returns for each."""
-        tasks = list(tasks)
-        for task in tasks:
-            if not isinstance(task, Task):
-                raise TypeError(f"{task!r} is not a task; use the .s() of a declared one")
-        if self._immediate:
-            for task in tasks:
-                self.signals.send(signals.SIGNAL_ENQUEUED, task)
-                self.execute(task)
-        elif tasks:
-            now = clock.now()
-            messages = [self.message_of(task) for task in tasks]
-            self.storage.put(messages, now)
-            for task, message in zip(tasks, messages, strict=True):
-                self.signals.send(signals.SIGNAL_ENQUEUED, task)
-                if message.due is not None and message.due > now:
-                    self.signals.send(signals.SIGNAL_SCHEDULED, task)
-        return [self._handle(task) for task in tasks]
-
-    def add_schedule(self, task: Task) -> None:
-        """Store a task with its eta, without the handle that `enqueue` returns."""
-        self.storage.put([self.message_of(task)], clock.now())
-        self.signals.send(signals.SIGNAL_SCHEDULED, task)
-
-    def _handle(self, task: Task) -> Any:
-        if not self.results:
-            return None
-        results = [Result(self, stage) for stage in task.stages()]
-        return ResultGroup(results) if len(results) > 1 else results[0]
 
     def result(
         self,
@@ -227,15 +194,20 @@ class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspect
 
     def dequeue(self) -> Task | None:
         """Take the next ready task; it is this process's until it is given to `execute`."""
+        return self._take()
+
+    def _take(self, only: str | None = None) -> Task | None:
         if self._direct_owner is None or self._direct_owner[0] != os.getpid():
             self._direct_owner = os.getpid(), self.storage.register(identify())
         now, lease = clock.now(), clock.monotonic() + _DIRECT_LEASE
-        claims = self.storage.claim(self._direct_owner[1], 1, now=now, lease=lease)
+        claims = self.storage.claim(self._direct_owner[1], 1, now=now, lease=lease, only=only)
         if not claims:
             return None
         claim = claims[0]
         try:
             task = self.deserialize_task(claim.data)
+            if claim.gathers is not None:
+                give_list(task, self.storage.ends_of(claim.key) or [], self.serializer, self.utc)
         except Exception as error:
             dead = dead_outcome(self, claim, f"can't be decoded: {error!r}")
             self.storage.settle([Settlement(claim.key, dead)], now)
@@ -247,17 +219,29 @@ class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspect
         """Run a task here and now, and store what comes of it; its value.
 
         A task whose time has not come goes to the schedule. In immediate mode, whatever the task causes (the
-        next stage, a retry) is run as well.
+        next stage, a retry, a chord's callback) is run as well.
         """
         ended = self._attempt(task, timestamp)
-        waiting = deque(ended.followups if self._immediate else ())
+        waiting = deque(self._caused(ended))
         while waiting:
-            followup = waiting.popleft()
-            if self.ready_to_run(followup.task):
-                waiting.extend(self._attempt(followup.task, None).followups)
+            following = waiting.popleft()
+            if self.ready_to_run(following):
+                waiting.extend(self._caused(self._attempt(following, None)))
             else:
-                self.storage.put([followup.message], clock.now())
+                self.storage.put([self.message_of(following)], clock.now())
         return ended.value
+
+    def _caused(self, ended: Ended) -> list[Task]:
+        """The tasks that immediate mode runs next."""
+        if not self._immediate:
+            return []
+        callbacks = [task for join in ended.joins if (task := self._take(only=join.chord)) is not None]
+        for task in callbacks:
+            self.signals.send(signals.SIGNAL_ENQUEUED, task)
+        following = [followup.task for followup in ended.followups]
+        for task in following:
+            task.claim, task.was_revoked = None, False  # of the attempt before, if it is a retry
+        return following + callbacks
 
     def _attempt(self, task: Task, timestamp: datetime | None) -> Ended:
         now = timestamp or self._get_timestamp()
@@ -293,7 +277,13 @@ class Huey(Declarations, Payloads, Scheduling, ResultStore, Revocations, Inspect
         """
         moment = clock.to_us(timestamp or self._get_timestamp(), self.utc)
         with self.storage.batch():
-            return [self.deserialize_task(data) for data in self.storage.take_due(moment)]
+            return [self._taken(*taken) for taken in self.storage.take_due(moment)]
+
+    def _taken(self, data: bytes, ends: list[MemberEnd] | None) -> Task:
+        task = self.deserialize_task(data)
+        if ends is not None:
+            give_list(task, ends, self.serializer, self.utc)
+        return task
 
     def read_periodic(self, timestamp: datetime | None) -> list[PeriodicTask]:
         """The periodic tasks that are due in the minute of `timestamp`."""

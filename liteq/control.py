@@ -188,6 +188,10 @@ class Inspection:
         """How many tasks wait for their time."""
         return self.storage.scheduled_count()
 
+    def waiting_count(self) -> int:
+        """How many callbacks wait for the members of their chords."""
+        return self.storage.waiting_count()
+
     def running_count(self) -> int:
         """How many tasks are in the hands of consumers."""
         return self.storage.running_count()

@@ -19,8 +19,8 @@ from liteq import signals as s
 from liteq.current import current
 from liteq.exceptions import CancelExecution, TaskInterrupted, TaskStopped
 from liteq.failure import conclude
-from liteq.messages import Disposition
-from liteq.outcomes import Ended, Runtime, follow_up
+from liteq.messages import Disposition, EndKind
+from liteq.outcomes import Ended, Runtime, follow_up, join
 from liteq.tasks import Task
 
 logger = logging.getLogger("huey")
@@ -48,14 +48,14 @@ def run(
     """
     refused = _refuse(runtime, task, revoked, now)
     if refused is not None:
-        return Ended(refused)
+        return _skipped(task, refused)
     runtime.signals.send(s.SIGNAL_EXECUTING, task)
     logger.debug("Executing %s", task)
     try:
         runtime.hooks.pre_execute.run(task)
     except CancelExecution:
         runtime.signals.send(s.SIGNAL_CANCELED, task)
-        return Ended(s.SIGNAL_CANCELED)
+        return _skipped(task, s.SIGNAL_CANCELED)
     ended = Ended(s.SIGNAL_COMPLETE)
     started = time.monotonic()
     try:
@@ -93,6 +93,11 @@ def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime) -> str |
     return status
 
 
+def _skipped(task: Task, status: str) -> Ended:
+    """The end of a task that never started, and of the stages after it."""
+    return Ended(status, joins=join(task.joins, EndKind.SKIPPED))
+
+
 def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
     """Run the function and serialize what comes of it; a value that can't be serialized is a failure."""
     task.start_timer()
@@ -104,9 +109,13 @@ def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
     finally:
         current.reset(token)
         runtime.in_flight.discard(task)
-    stored = runtime.results and task.keeps_result
-    if stored and (ended.value is not None or runtime.store_none):
-        ended.results.append((task.id, runtime.serialize_result(task, ended.value)))
+    stored = runtime.results and task.keeps_result and (ended.value is not None or runtime.store_none)
+    chord = task.chord_config if task.on_complete is None else None
+    if stored or chord is not None:
+        value = runtime.serialize_result(task, ended.value)
+        ended.joins = join(chord, EndKind.VALUE, value)
+        if stored:
+            ended.results.append((task.id, value))
     if task.on_complete is not None:
         # A copy: should its new arguments not serialize, the task's own retry must not carry them.
         following = copy.copy(task.on_complete)

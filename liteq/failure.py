@@ -18,8 +18,8 @@ from liteq.exceptions import (
     TaskTerminated,
     TaskTimeout,
 )
-from liteq.messages import Error
-from liteq.outcomes import Ended, Followup, Runtime, follow_up
+from liteq.messages import EndKind, Error
+from liteq.outcomes import Ended, Followup, Runtime, follow_up, join
 from liteq.retry import next_retry
 from liteq.tasks import Task
 
@@ -52,8 +52,7 @@ def conclude(runtime: Runtime, task: Task, exception: BaseException) -> Ended:
     surfaces = final or (
         runtime.store_intermediate_errors and not isinstance(exception, _NO_ERROR_WHILE_RETRIED)
     )
-    if surfaces and runtime.results and task.keeps_result:
-        ended.results.extend(_error_results(runtime, task, exception, final))
+    _tell(runtime, task, exception, ended, shown=surfaces, final=final)
     runtime.hooks.post_execute.run(task, None, exception)
     if surfaces and task.on_error is not None:
         handler = _error_handler(runtime, task.on_error, task, exception)
@@ -124,12 +123,18 @@ def _log(task: Task, failure: _Failure) -> None:
         logger.log(failure.level, "Task %s: %r", task.id, failure.exception)
 
 
-def _error_results(
-    runtime: Runtime, task: Task, exception: BaseException, final: bool
-) -> list[tuple[str, bytes]]:
-    """The stored error; the later stages of a pipeline, which will never run, get it too."""
+def _tell(
+    runtime: Runtime, task: Task, exception: BaseException, ended: Ended, *, shown: bool, final: bool
+) -> None:
+    """Store the error: for the later stages of a pipeline too, which will never run, and for their chord."""
+    stored = shown and runtime.results and task.keeps_result
+    chord = task.joins if final else None
+    if not stored and chord is None:
+        return
     error = runtime.serializer.serialize(Error(runtime.build_error_result(task, exception)))
-    return [(stage.id, error) for stage in (task.stages() if final else (task,))]
+    ended.joins = join(chord, EndKind.ERROR, error)
+    if stored:
+        ended.results = [(stage.id, error) for stage in (task.stages() if final else (task,))]
 
 
 def _error_handler(runtime: Runtime, handler: Task, task: Task, exception: BaseException) -> Followup:

@@ -34,6 +34,10 @@ class Message(NamedTuple):
     """How many attempts the task has had before this message (more than zero for a retry)."""
     crashes: int = 0
     """How many of them ended with the death of their worker."""
+    joins: tuple[str, int] | None = None
+    """If this is, or leads to, a member of a chord: the id of the callback, and the place in its list."""
+    gathers: int | None = None
+    """If it is a chord's callback: of how many members it gets the ends. Before that it waits."""
 
 
 class ClaimKey(NamedTuple):
@@ -62,6 +66,8 @@ class Claim(NamedTuple):
     revoked: bool
     """The task was revoked when it was claimed: report it, do not run it."""
     chain: tuple[str, ...] = ()
+    joins: tuple[str, int] | None = None
+    gathers: int | None = None
 
     @property
     def key(self) -> ClaimKey:
@@ -90,6 +96,36 @@ class Verdict(IntEnum):
     TERMINATED = 2
 
 
+class EndKind(IntEnum):
+    """How a member of a chord ended."""
+
+    VALUE = 0
+    ERROR = 1
+    SKIPPED = 2
+    """It was revoked, expired or canceled before it started."""
+
+
+class Join(NamedTuple):
+    """The end of a chord's member, on its way to the callback."""
+
+    chord: str
+    """The id of the callback."""
+    position: int
+    """The member's place in the list."""
+    kind: EndKind
+    value: bytes = b""
+    """The serialized value or `Error`; nothing for what was skipped."""
+
+
+class MemberEnd(NamedTuple):
+    """The end of a chord's member, as it is kept for the callback."""
+
+    kind: EndKind
+    value: bytes
+    ended: int
+    """When, in microseconds of UTC."""
+
+
 class Outcome(NamedTuple):
     """Everything that one attempt causes; stored in one transaction with the end of its claim."""
 
@@ -102,6 +138,8 @@ class Outcome(NamedTuple):
     """What is enqueued: the retry, the next stage of a pipeline, an error handler."""
     reason: str = ""
     """Why it died or crashed, for people."""
+    joins: tuple[Join, ...] = ()
+    """The end of a chord's member, if this was one."""
 
 
 class Settlement(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from liteq import signals as s
 from liteq.hooks import Hooks
-from liteq.messages import Claim, Disposition, Error, Message, Outcome
+from liteq.messages import Claim, Disposition, EndKind, Error, Join, Message, Outcome
 from liteq.serializer import Serializer
 from liteq.tasks import Task
 
@@ -52,11 +52,12 @@ class Ended:
     value: Any = None
     results: list[tuple[str, bytes]] = field(default_factory=list)
     followups: list[Followup] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
 
     def outcome(self) -> Outcome:
         """The same, as storage takes it."""
         messages = tuple(followup.message for followup in self.followups)
-        return Outcome(self.disposition, self.status, tuple(self.results), messages)
+        return Outcome(self.disposition, self.status, tuple(self.results), messages, joins=tuple(self.joins))
 
 
 def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> Followup:
@@ -64,11 +65,21 @@ def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> 
     return Followup(task, runtime.message_of(task), signal)
 
 
+def join(chord: tuple[str, int] | None, kind: EndKind, value: bytes = b"") -> list[Join]:
+    """What the end of a pipeline tells the chord that it is a member of, if it is."""
+    return [] if chord is None else [Join(*chord, kind, value)]
+
+
 def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:
-    """The end of a task that will not run again by itself; whoever waits for its result gets an error."""
+    """The end of a task that will not run again by itself; whoever waits for its result gets an error.
+
+    So does its chord. All that is known of the task is its envelope: it may be one that can't be decoded.
+    """
     outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
-    if not runtime.results:
+    if not runtime.results and claim.joins is None:
         return outcome
     metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}
     error = runtime.serializer.serialize(Error(metadata))
-    return outcome._replace(results=tuple((id, error) for id in (claim.id, *claim.chain)))
+    ids = (claim.id, *claim.chain) if runtime.results else ()
+    joins = join(claim.joins, EndKind.ERROR, error)
+    return outcome._replace(results=tuple((id, error) for id in ids), joins=tuple(joins))

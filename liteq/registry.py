@@ -139,7 +139,7 @@ class Registry:
             on_error=self.decode(on_error, utc) if on_error is not None else None,
             expires_resolved=resolved_at,
             timeout=timeout,
-            chord_config=chord_config,
+            chord_config=None if chord_config is None else tuple(chord_config),
             retry_backoff=retry_backoff,
         )
         task.slot = clock.from_us(slot, utc) if slot is not None else None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -14,9 +12,10 @@ from liteq.messages import Error
 from liteq.storage.base import Storage
 from liteq.tasks import Expires, Task
 
-_FIRST_LOOK = 0.001
-# Even a watched storage is looked at now and then: somebody may write to it without telling.
-_LONGEST_WATCH = 1.0
+FIRST_LOOK = 0.001
+"""Seconds until a waiter looks again, where storage can't wake it."""
+LONGEST_WATCH = 1.0
+"""Even a watched storage is looked at now and then: somebody may write to it without telling."""
 
 
 class _Empty:
@@ -135,7 +134,7 @@ class Result:
         """Look, then wait for a change, until there is a result, there can't be one, or the time is up."""
         wakeup = self.huey.storage.results_wakeup()
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        look = _FIRST_LOOK
+        look = FIRST_LOOK
         while True:
             ticket = wakeup.ticket()
             value = self._read(preserve)
@@ -146,8 +145,12 @@ class Result:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ResultTimeout(f"no result of task {self.id} within {timeout} seconds")
-            wakeup.wait(ticket, min(left, _LONGEST_WATCH if wakeup.watching else look))
+            wakeup.wait(ticket, min(left, LONGEST_WATCH if wakeup.watching else look))
             look = min(look * max(backoff, 1.0), max_delay)
+
+    def is_over(self) -> bool:
+        """Whether a result is stored, or none will come."""
+        return self.is_ready() or not self.huey.storage.is_live(self.id)
 
     def is_revoked(self) -> bool:
         """Whether the task, or all tasks of its kind, are revoked."""
@@ -173,7 +176,13 @@ class Result:
         priority: int | None = None,
         preserve_pipeline: bool = True,
     ) -> Any:
-        """Revoke this task and enqueue the same call anew, at another time; the new task's handle."""
+        """Revoke this task and enqueue the same call anew, at another time; the new task's handle.
+
+        Raises:
+            ValueError: for a task of a chord, which would go on without the new one.
+        """
+        if self.task.chord_config is not None or self.task.gathers:
+            raise ValueError(f"{self.task!r} is part of a chord and can't be rescheduled; revoke the chord")
         due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
         old = self.task
         task = type(old)(
@@ -187,49 +196,8 @@ class Result:
             on_complete=old.on_complete if preserve_pipeline else None,
             on_error=old.on_error if preserve_pipeline else None,
             timeout=old.timeout,
-            chord_config=old.chord_config,
             retry_backoff=old.retry_backoff,
         )
         with self.huey.storage.batch():
             self.revoke()
             return self.huey.enqueue(task)
-
-
-class ResultGroup:
-    """The results of several tasks: of a pipeline's stages, of a `map`."""
-
-    def __init__(self, results: Sequence[Result]) -> None:
-        self._results = list(results)
-
-    def get(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """The values of all, in order; the arguments are those of `Result.get`."""
-        return [result.get(*args, **kwargs) for result in self._results]
-
-    __call__ = get
-
-    def __getitem__(self, index: int) -> Any:
-        return self._results[index].get(True)
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    def as_completed(self, backoff: float = 1.15, max_delay: float = 1.0) -> Iterator[Any]:
-        """The values in the order in which the tasks end."""
-        waiting = deque(self._results)
-        look = _FIRST_LOOK
-        while waiting:
-            wakeup = waiting[0].huey.storage.results_wakeup()
-            ticket = wakeup.ticket()
-            before = len(waiting)
-            for _ in range(before):
-                result = waiting.popleft()
-                if result.is_ready() or not result.huey.storage.is_live(result.id):
-                    yield result.get()
-                else:
-                    waiting.append(result)
-            if len(waiting) == before:
-                wakeup.wait(ticket, _LONGEST_WATCH if wakeup.watching else look)
-                look = min(look * max(backoff, 1.0), max_delay)

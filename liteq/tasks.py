@@ -51,7 +51,7 @@ class Task:
         on_error: Task | None = None,
         expires_resolved: datetime | None = None,
         timeout: float | None = None,
-        chord_config: Any = None,
+        chord_config: tuple[str, int] | None = None,
         retry_backoff: float | None = None,
     ) -> None:
         self.name = type(self).__name__
@@ -69,6 +69,7 @@ class Task:
         self.chord_config = chord_config
         self.on_complete = on_complete
         self.on_error = on_error
+        self.gathers: int | None = None
         self.claim: ClaimKey | None = None
         self.was_revoked = False
         self.slot: datetime | None = None
@@ -123,16 +124,25 @@ class Task:
         """A new id, for a task that was given none."""
         return new_id()
 
-    def resolve_expires(self, utc: bool = True) -> datetime | None:
+    @property
+    def joins(self) -> tuple[str, int] | None:
+        """The chord that the end of this pipeline counts for: the id of its callback, and the place there."""
+        last = self
+        while last.on_complete is not None:
+            last = last.on_complete
+        return last.chord_config
+
+    def resolve_expires(self, utc: bool = True, start: datetime | None = None) -> datetime | None:
         """The time after which the task must not start.
 
-        A duration counts from the first call of this, which is when the task is enqueued, or from its eta.
+        A duration counts from the first call of this, which is when the task is enqueued, or from its eta; or
+        from `start`.
         """
         if self.expires and self.expires_resolved is None:
             if isinstance(self.expires, datetime):
                 self.expires_resolved = clock.normalize_time(eta=self.expires, utc=utc)
             else:
-                start = max(clock.naive_now(utc), self.eta or datetime.min)  # noqa: DTZ901 -- naive, as eta is
+                start = max(start or clock.naive_now(utc), self.eta or datetime.min)  # noqa: DTZ901 -- as eta is
                 self.expires_resolved = start + timedelta(seconds=clock.seconds_of(self.expires, "expires"))
         return self.expires_resolved
 
@@ -171,11 +181,18 @@ class Task:
             self.args = (*self.args, data)
 
     def then(self, task: Task | Signature, *args: Any, **kwargs: Any) -> Self:
-        """Run another task after this one (and after those already said), with this one's value."""
-        if self.on_complete:
-            self.on_complete.then(task, *args, **kwargs)
-        else:
-            self.on_complete = _signature(task, args, kwargs)
+        """Run another task after this one (and after those already said), with this one's value.
+
+        Raises:
+            TypeError: for something that is not a task.
+            ValueError: for a stage that is in the pipeline already.
+        """
+        following = signature_of(task, args, kwargs)
+        *earlier, last = self.stages()
+        mine = {id(stage) for stage in (*earlier, last)}
+        if any(id(stage) in mine for stage in following.stages()):
+            raise ValueError(f"{task!r} is a stage of this pipeline already; make another one by .s()")
+        last.on_complete = following
         return self
 
     def error(self, task: Task | Signature, *args: Any, **kwargs: Any) -> Self:
@@ -183,7 +200,7 @@ class Task:
         if self.on_error:
             self.on_error.error(task, *args, **kwargs)
         else:
-            self.on_error = _signature(task, args, kwargs)
+            self.on_error = signature_of(task, args, kwargs)
         return self
 
     def stages(self) -> Iterator[Task]:
@@ -224,11 +241,19 @@ class PeriodicTask(Task):
         return False
 
 
-def _signature(task: Task | Signature, args: tuple[Any, ...] = (), kwargs: Any = None) -> Task:
+def signature_of(task: Task | Signature, args: tuple[Any, ...] = (), kwargs: Any = None) -> Task:
+    """The task of what was given as one, with further arguments.
+
+    Raises:
+        TypeError: for something that is not a task.
+    """
     if isinstance(task, Task):
         task.extend_data(args)
         task.extend_data(kwargs)
         return task
     if not hasattr(task, "s"):
-        raise TypeError(f"{task!r} is not a task: declare it with @huey.task() or pass a task's .s()")
+        raise TypeError(
+            f"{task!r} is not a task: declare it with @huey.task() or pass a task's .s(); "
+            "groups and chords can't follow another task"
+        )
     return task.s(*args, **(kwargs or {}))

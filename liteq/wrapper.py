@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from liteq import clock
 from liteq.registry import Registry
-from liteq.results import ResultGroup
+from liteq.result_groups import ResultGroup
 from liteq.tasks import Expires, Task
 
 P = ParamSpec("P")

@@ -1,8 +1,9 @@
 """The storage contract: what every backend does, as conditions and effects.
 
-A backend serves one named queue. A message is in exactly one state: *ready*, *scheduled*, *claimed* or
-*dead*; each verb below moves messages between these states atomically. Verbs called inside `batch()` are
-committed together where the backend can, so that any number of them cost one commit.
+A backend serves one named queue. A message is in exactly one state: *ready*, *scheduled*, *waiting* (the
+callback of a chord whose members have not all ended), *claimed* or *dead*; each verb below moves messages
+between these states atomically. Verbs called inside `batch()` are committed together where the backend can,
+so that any number of them cost one commit.
 
 All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock.
 A time that has been reached is over: at `now == due` a message is due, at `now == until` a revocation has
@@ -16,14 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
-from liteq.storage.contract.inspection import DeadTask, InspectionContract
+from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
 from liteq.storage.contract.messages import MessageContract
 from liteq.storage.contract.periodic import PeriodicContract
 from liteq.storage.contract.results import ResultContract, WakeSource, Wakeup
 from liteq.storage.contract.revocations import RevocationContract
 
-__all__ = ["Capabilities", "DeadTask", "Storage", "WakeSource", "Wakeup"]
+__all__ = ["Capabilities", "DeadTask", "Storage", "Taken", "WakeSource", "Wakeup"]
 
 
 class Capabilities(NamedTuple):
@@ -39,6 +41,7 @@ class Capabilities(NamedTuple):
 
 class Storage(
     MessageContract,
+    ChordContract,
     ResultContract,
     RevocationContract,
     PeriodicContract,

@@ -7,6 +7,7 @@ import logging
 from liteq import clock
 from liteq import signals as s
 from liteq.api import Huey
+from liteq.canvas import give_list
 from liteq.exceptions import (
     HueyException,
     StorageBusy,
@@ -18,7 +19,7 @@ from liteq.exceptions import (
 )
 from liteq.execution import run
 from liteq.failure import conclude
-from liteq.messages import BACK, Disposition, Error, Outcome, Settlement, Verdict
+from liteq.messages import BACK, Disposition, EndKind, Error, Join, Outcome, Settlement, Verdict
 from liteq.tasks import Task
 from liteq.workers.timer import Timer
 from liteq.workers.wire import Announcement, Assignment
@@ -33,8 +34,14 @@ def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
         data = huey.storage.data_of(assignment.key)
         if data is None:
             return BACK  # the claim was lost meanwhile, and so will be the settle
+    gathers = assignment.gathers and not assignment.revoked
+    ends = huey.storage.ends_of(assignment.key) if gathers else None
+    if gathers and ends is None:
+        return BACK
     try:
         task = huey.deserialize_task(data)
+        if ends is not None:
+            give_list(task, ends, huey.serializer, huey.utc)
     except UnknownTask as error:
         return _dead(huey, str(error))
     except Exception as error:
@@ -86,10 +93,19 @@ def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:
     except StorageError as error:  # an outcome that can never be stored: too big, say
         logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
         message = {"error": f"its outcome can't be stored: {error}"}
-        results = [(key, huey.serializer.serialize(Error(message))) for key, _ in outcome.results]
-        failed = Outcome(Disposition.DEAD, "dead", tuple(results), reason=message["error"])
+        failed = _instead(outcome, message["error"], huey.serializer.serialize(Error(message)))
         held = huey.storage.settle([Settlement(assignment.key, failed)], clock.now())[0]
     if not held:
         logger.warning(
             "Message %d was taken by another meanwhile; its outcome has no effect", assignment.key.seq
         )
+
+
+def _instead(outcome: Outcome, reason: str, error: bytes) -> Outcome:
+    """The end of a task whose outcome can't be stored: an error for all who wait for what it would cause."""
+    following = outcome.messages
+    ids = [key for key, _ in outcome.results] + [id for m in following for id in (m.id, *m.chain)]
+    joins = [join._replace(kind=EndKind.ERROR, value=error) for join in outcome.joins]
+    joins += [Join(*m.joins, EndKind.ERROR, error) for m in following if m.joins is not None]
+    results = tuple((id, error) for id in dict.fromkeys(ids))
+    return Outcome(Disposition.DEAD, "dead", results, reason=reason, joins=tuple(joins))

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Verdict
+from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Outcome, Verdict
 
 MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
@@ -25,8 +25,8 @@ MAX_PAYLOAD = 60_000
 
 _HEADER = struct.Struct("<BQQQB")
 _RUN, _RUN_LARGE, _STOP, _TELL = 1, 2, 3, 4
-_REVOKED, _AT_MOST_ONCE = 1, 2
-_VERDICT_SHIFT = 2
+_REVOKED, _AT_MOST_ONCE, _GATHERS = 1, 2, 4
+_VERDICT_SHIFT = 3
 
 STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0)
 
@@ -46,6 +46,8 @@ class Assignment(NamedTuple):
     """None: too large for a packet, to be read from storage."""
     verdict: Verdict = Verdict.NONE
     """The attempt was ended with its worker: say what that causes, and do not run it."""
+    gathers: bool = False
+    """It is a chord's callback: the ends of the members are to be read from storage."""
 
 
 class Announcement(NamedTuple):
@@ -59,7 +61,8 @@ class Announcement(NamedTuple):
 def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE) -> bytes:
     """The packet of a claimed task."""
     large = len(claim.data) > MAX_PAYLOAD
-    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE + (verdict << _VERDICT_SHIFT)
+    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
+    flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
     header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags)
     return header if large else header + claim.data
 
@@ -82,7 +85,12 @@ def unpack_task(packet: bytes) -> Assignment | Announcement | None:
     data = packet[_HEADER.size :] if kind == _RUN else None
     verdict = Verdict(flags >> _VERDICT_SHIFT) if flags >> _VERDICT_SHIFT else Verdict.NONE
     return Assignment(
-        ClaimKey(seq, attempt, owner), bool(flags & _REVOKED), bool(flags & _AT_MOST_ONCE), data, verdict
+        ClaimKey(seq, attempt, owner),
+        bool(flags & _REVOKED),
+        bool(flags & _AT_MOST_ONCE),
+        data,
+        verdict,
+        bool(flags & _GATHERS),
     )
 
 
@@ -101,22 +109,25 @@ def pack_report(report: Report) -> bytes:
     """The packet of a report: plain values, because a pickled class costs as much as all the rest."""
     outcome = report.outcome
     if outcome is None:
-        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), ""), 5)
-    disposition, status, results, messages, reason = outcome
+        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), "", ()), 5)
+    disposition, status, results, messages, reason, joins = outcome
     plain = [tuple(message) for message in messages] if messages else ()
+    ends = [(chord, position, int(kind), value) for chord, position, kind, value in joins] if joins else ()
     return pickle.dumps(
-        (report.seq, report.attempt, report.duration, int(disposition), status, results, plain, reason), 5
+        (report.seq, report.attempt, report.duration, int(disposition), status, results, plain, reason, ends),
+        5,
     )
 
 
 def unpack_report(packet: bytes) -> Report:
     """The report of a packet."""
-    seq, attempt, duration, disposition, status, results, plain, reason = pickle.loads(packet)
+    seq, attempt, duration, disposition, status, results, plain, reason, ends = pickle.loads(packet)
     if disposition is None:
         return Report(seq, attempt, duration, None)
     messages = tuple(Message(*values) for values in plain) if plain else ()
+    joins = tuple(Join(chord, position, EndKind(kind), value) for chord, position, kind, value in ends)
     return Report(
-        seq, attempt, duration, Outcome(Disposition(disposition), status, results, messages, reason)
+        seq, attempt, duration, Outcome(Disposition(disposition), status, results, messages, reason, joins)
     )
 
 

@@ -63,6 +63,7 @@ def counts(storage: Storage) -> dict[str, int]:
     numbers = {
         "ready": storage.pending_count(),
         "scheduled": storage.scheduled_count(),
+        "waiting": storage.waiting_count(),
         "claimed": storage.running_count(),
         "dead": len(storage.dead()),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
+from liteq.messages import Claim, ClaimKey, Disposition, Join, MemberEnd, Message, Revocation, Settlement
 
-READY, SCHEDULED, CLAIMED, DEAD = "ready", "scheduled", "claimed", "dead"
+READY, SCHEDULED, WAITING, CLAIMED, DEAD = "ready", "scheduled", "waiting", "claimed", "dead"
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Row:
     owner: int = 0
     lease: int = 0
     revoked: bool = False
+    ends: dict[int, MemberEnd] = field(default_factory=dict)
 
 
 class Model:
@@ -43,9 +44,18 @@ class Model:
     def put(self, messages: list[Message], now: int) -> None:
         for message in messages:
             self._arrivals += 1
-            waits = message.due is not None and message.due > now
-            state = SCHEDULED if waits else READY
+            state = WAITING if message.gathers else self._state(message, now)
             self.rows.append(Row(message, self._arrivals, state, message.attempt, message.crashes))
+
+    def _state(self, message: Message, now: int) -> str:
+        return SCHEDULED if message.due is not None and message.due > now else READY
+
+    def join(self, join: Join, now: int) -> None:
+        for row in self.of(WAITING):
+            if row.message.id == join.chord:
+                row.ends.setdefault(join.position, MemberEnd(join.kind, join.value, now))
+                if len(row.ends) == row.message.gathers:
+                    row.state = self._state(row.message, now)
 
     def claim(self, owner: int, limit: int, now: int, lease: int, startable: int | None) -> list[Row]:
         for row in self.of(SCHEDULED):
@@ -84,6 +94,8 @@ class Model:
             if outcome.status != "retrying":
                 self.revocations.pop(f"r:{row.message.id}", None)
         self.results.update(outcome.results)
+        for join in outcome.joins:
+            self.join(join, now)
         self.put(list(outcome.messages), now)
 
     def holder(self, claim: Claim, key: ClaimKey) -> Row | None:
@@ -100,4 +112,6 @@ class Model:
         return len(rows)
 
     def is_live(self, id: str) -> bool:
-        return any(id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, CLAIMED))
+        return any(
+            id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, WAITING, CLAIMED)
+        )

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from liteq.storage.base import Storage
+from liteq.storage.base import Storage, Taken
 
 from .building import NOW, SECOND, claim, claim_one, counts, ids, message, put
 
@@ -188,7 +188,7 @@ def test_next_due_is_the_earliest_of_the_schedule(storage: Storage, owner: int) 
 
 def test_take_due_removes_what_is_due_and_nothing_else(storage: Storage, owner: int) -> None:
     put(storage, "ready", *(message(str(due), due=NOW + due, chain=(f"{due}+",)) for due in (30, 10, 20)))
-    assert storage.take_due(NOW + 20) == [b"10", b"20"]
+    assert storage.take_due(NOW + 20) == [Taken(b"10"), Taken(b"20")]
     assert storage.take_due(NOW + 20) == []
     assert counts(storage) == {"ready": 1, "scheduled": 1}
     assert not storage.is_live("10")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation
+from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Revocation
 from liteq.storage.base import Storage
 
 from .building import LEASE, NOW, SECOND, identity, message, settlement
 from .conftest import BACKENDS
-from .model import CLAIMED, DEAD, READY, SCHEDULED, Model, Row
+from .model import CLAIMED, DEAD, READY, SCHEDULED, WAITING, Model, Row
 
 NAMES = ("app.one", "app.two")
 RECENT = 10
@@ -36,6 +36,7 @@ columns = st.fixed_dictionaries(
         "at_most_once": st.booleans(),
         "chain": st.lists(ids, max_size=2).map(tuple),
         "attempt": st.integers(0, 2),
+        "gathers": st.sampled_from([None, None, None, 1, 2]),
     }
 )
 batches = st.lists(columns, max_size=4)
@@ -45,6 +46,11 @@ outcomes = st.fixed_dictionaries(
         "status": st.sampled_from(["complete", "retrying", "crashed"]),
         "results": st.lists(st.tuples(ids, st.binary(max_size=3)), max_size=2).map(tuple),
     }
+)
+
+
+ends = st.lists(
+    st.builds(Join, ids, st.integers(0, 2), st.sampled_from(EndKind), st.binary(max_size=3)), max_size=2
 )
 
 
@@ -113,7 +119,13 @@ class Comparison(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from([*active, *self.claims[-2:]]), "claim, perhaps one that has ended")
         later = data.draw(st.sampled_from([0, 0, 0, 1]), "attempts that nobody has had")
         key = ClaimKey(claim.seq, claim.attempt + later, claim.owner)
-        end = settlement(key, messages=tuple(self.fresh(batch)), **outcome)
+        joins = [join._replace(chord=self.real(join.chord)) for join in data.draw(ends, "ends of members")]
+        waiting = [row.message.id for row in self.model.of(WAITING)]
+        if waiting:
+            joins += [
+                Join(data.draw(st.sampled_from(waiting)), position, EndKind.VALUE) for position in (0, 1)
+            ]
+        end = settlement(key, messages=tuple(self.fresh(batch)), joins=tuple(joins), **outcome)
         row = self.model.holder(claim, key)
         assert self.storage.settle([end], self.now) == [row is not None]
         if row is not None:
@@ -156,7 +168,8 @@ class Comparison(RuleBasedStateMachine):
     @rule()
     def take_due(self) -> None:
         due = [row for row in self.model.scheduled() if row.message.due <= self.now]
-        assert self.storage.take_due(self.now) == [row.message.data for row in due]
+        taken = [message.data for message in self.storage.take_due(self.now)]
+        assert taken == [row.message.data for row in due]
         self.model.rows = [row for row in self.model.rows if row not in due]
 
     @rule()
@@ -180,6 +193,7 @@ class Comparison(RuleBasedStateMachine):
         assert storage.scheduled() == [row.message.data for row in model.scheduled()]
         assert storage.pending_count() == len(model.of(READY))
         assert storage.scheduled_count() == len(model.of(SCHEDULED))
+        assert storage.waiting_count() == len(model.of(WAITING))
         assert storage.running_count() == len(model.of(CLAIMED))
         assert {(dead.id, dead.attempts, dead.crashes) for dead in storage.dead()} == {
             (row.message.id, row.attempt, row.crashes) for row in model.of(DEAD)
@@ -201,6 +215,9 @@ class Comparison(RuleBasedStateMachine):
             rows = [row for row in self.model.of(CLAIMED) if row.owner == owner]
             rows.sort(key=lambda row: (-row.message.priority, row.place))
             assert held == [wanted(row) for row in rows]
+            for claim, row in zip(self.storage.held(owner), rows, strict=True):
+                ends = [end for _, end in sorted(row.ends.items())]
+                assert self.storage.ends_of(claim.key) == ends
         expired = {row.message.id for row in self.model.of(CLAIMED) if row.lease <= self.monotonic}
         assert {claim.id for claim in self.storage.expired(self.monotonic)} == expired
 

@@ -140,7 +140,13 @@ class ByWorker(Application):
             owner = self._owners[id(huey)] = storage.register(identify())
         claims = storage.claim(owner, 1, now=liteq_clock.now(), lease=NEVER)
         for claim in claims:
-            assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data)
+            assignment = Assignment(
+                claim.key,
+                claim.revoked,
+                claim.at_most_once,
+                claim.data,
+                gathers=claim.gathers is not None,
+            )
             outcome = attempt(huey, assignment, Timer(Board(1), 0))
             assert storage.settle([Settlement(claim.key, outcome)], liteq_clock.now()) == [True]
         return bool(claims)

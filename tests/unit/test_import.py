@@ -89,9 +89,12 @@ def test_the_public_names_are_sorted_and_told_once():
         "liteq": (
             "CancelExecution", "Error", "Huey", "MemoryHuey", "PeriodicTask", "RateLimitExceeded", "Result",
             "ResultGroup", "ResultTimeout", "RetryTask", "SKIPPED", "SqliteHuey", "Task", "TaskException",
-            "TaskLockedException", "TaskTimeout", "TaskWrapper", "crontab",
+            "TaskLockedException", "TaskTimeout", "TaskWrapper", "chord", "crontab", "group",
         ),
-        "liteq.api": ("Huey", "MemoryHuey", "SqliteHuey", "Result", "ResultGroup", "Task", "PeriodicTask"),
+        "liteq.api": (
+            "ChordResult", "Huey", "MemoryHuey", "SqliteHuey", "Result", "ResultGroup", "Task", "PeriodicTask",
+            "chord", "group", "_signature",
+        ),
         "liteq.exceptions": (
             "HueyException", "ConfigurationError", "TaskLockedException", "ResultTimeout", "TaskTimeout",
             "RateLimitExceeded", "CancelExecution", "RetryTask", "TaskException",

@@ -83,7 +83,7 @@ def test_the_fence_of_a_claim():
 
 
 def test_a_message_is_ready_and_may_run_again_unless_it_says_otherwise():
-    assert Message("id", "app.task", b"")[3:] == (0, None, False, (), 0, 0)
+    assert Message("id", "app.task", b"")[3:] == (0, None, False, (), 0, 0, None, None)
 
 
 def test_going_back_causes_nothing():

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from liteq import Error, MemoryHuey, SqliteHuey, TaskException
+from liteq import Error, MemoryHuey, Result, SqliteHuey, TaskException
 from liteq.exceptions import (
     BadSignature,
     ConfigurationError,
@@ -81,7 +81,7 @@ def test_every_way_in(sqlite, add, way):
         "map": lambda: add.map([1, LOCK, 3]),
         "enqueue_many": lambda: sqlite.enqueue_many([add.s(1), task]),
         "add_schedule": lambda: sqlite.add_schedule(task),
-        "reschedule": lambda: sqlite._handle(task).reschedule(delay=5),
+        "reschedule": lambda: Result(sqlite, task).reschedule(delay=5),
     }
     assert f"{MODULE}.add can't be enqueued: argument 1, of type lock" in refused(sqlite, calls[way])
 
@@ -333,7 +333,7 @@ def test_a_value_that_cannot_be_decoded_stays_where_it_is(filename, read):
     calls = {
         "get": lambda: reader.get("key"),
         "result": lambda: reader.result("key"),
-        "is_ready": lambda: reader._handle(task.s(id="key")).is_ready(),
+        "is_ready": lambda: Result(reader, task.s(id="key")).is_ready(),
     }
     for _ in range(2):
         with pytest.raises(BadSignature):

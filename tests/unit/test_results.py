@@ -9,7 +9,8 @@ import pytest
 from liteq import EmptyData, Error, MemoryHuey, ResultTimeout, SqliteHuey, TaskException
 from liteq import clock as liteq_clock
 from liteq.clock import to_us
-from liteq.results import Result, ResultGroup
+from liteq.result_groups import ResultGroup
+from liteq.results import Result
 from liteq.storage.bell import BellWakeup
 
 from .running import PATIENCE, Background

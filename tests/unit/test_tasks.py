@@ -8,7 +8,7 @@ import pytest
 
 from liteq.exceptions import TaskTimeout, UnknownTask
 from liteq.registry import Registry
-from liteq.tasks import PeriodicTask, Task, _signature
+from liteq.tasks import PeriodicTask, Task, signature_of
 
 
 class Add(Task):
@@ -217,11 +217,11 @@ def test_only_a_task_can_follow(way, callback):
     assert (task.on_complete, task.on_error) == (None, None)
 
 
-def test_signature():
+def testsignature_of():
     task = Other()
-    assert _signature(task) is task
-    assert _signature(Declared(), (1,), {"a": 2}).data == ((1,), {"a": 2})
-    assert _signature(Declared()).data == ((), {})
+    assert signature_of(task) is task
+    assert signature_of(Declared(), (1,), {"a": 2}).data == ((1,), {"a": 2})
+    assert signature_of(Declared()).data == ((), {})
 
 
 # Time

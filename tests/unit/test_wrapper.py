@@ -7,7 +7,8 @@ import pytest
 
 from liteq import SqliteHuey
 from liteq.clock import from_us, to_us
-from liteq.results import Result, ResultGroup
+from liteq.result_groups import ResultGroup
+from liteq.results import Result
 from liteq.tasks import Task
 from liteq.wrapper import TaskWrapper, check_options
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+from liteq.messages import MemberEnd
+
+
+class Taken(NamedTuple):
+    """A message that was taken out of the queue for good, with all that storage held of it."""
+
+    data: bytes
+    ends: list[MemberEnd] | None = None
+    """The ends of its chord's members, if it is a callback."""
+
 
 class DeadTask(NamedTuple):
     """A message that will not run again by itself."""
@@ -39,8 +49,8 @@ class InspectionContract(ABC):
         """How many messages are scheduled."""
 
     @abstractmethod
-    def take_due(self, now: int) -> list[bytes]:
-        """Remove the scheduled messages that are due, and return their data (for applications' own tests)."""
+    def take_due(self, now: int) -> list[Taken]:
+        """Remove the scheduled messages that are due, and return them (for applications' own tests)."""
 
     @abstractmethod
     def running_count(self) -> int:

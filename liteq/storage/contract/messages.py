@@ -13,14 +13,24 @@ class MessageContract(ABC):
 
     @abstractmethod
     def put(self, messages: Sequence[Message], now: int) -> None:
-        """Store all of `messages` or none: those due after `now` as scheduled, the others as ready.
+        """Store all of `messages` or none: as waiting, as scheduled if due after `now`, else as ready.
 
         When it returns, they are as durable as the backend promises, and consumers have been woken.
+
+        Raises:
+            ValueError: for a callback if one of the same id waits already.
         """
 
     @abstractmethod
     def claim(
-        self, owner: int, limit: int, *, now: int, lease: int, startable: int | None = None
+        self,
+        owner: int,
+        limit: int,
+        *,
+        now: int,
+        lease: int,
+        startable: int | None = None,
+        only: str | None = None,
     ) -> list[Claim]:
         """Claim up to `limit` ready messages for `owner`, the highest priority first, oldest first within it.
 
@@ -28,16 +38,17 @@ class MessageContract(ABC):
         the last and expires at `lease`. A message that is revoked at `now` is claimed with `revoked` set; a
         revocation of a whole task that holds once is then used up by this message alone. An at-most-once
         message is claimed only among the first `startable` of the batch (None: anywhere), because being
-        claimed means for it that it may have started.
+        claimed means for it that it may have started. With `only`, no message of another id is claimed.
         """
 
     @abstractmethod
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         """End claims with their outcomes; for each, whether the claim still held.
 
-        If it held, the effects of the outcome (results, new messages, and with DONE the end of the message's
-        own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not,
-        nothing of that outcome is stored. The status "crashed" adds one to the crashes of the message.
+        If it held, the effects of the outcome (results, new messages, joins, and with DONE the end of the
+        message's own revocation, unless its status is "retrying") and the end of the claim are one
+        transaction. If not, nothing of that outcome is stored. The status "crashed" adds one to the crashes
+        of the message.
         """
 
     @abstractmethod

@@ -7,22 +7,31 @@ import heapq
 from collections.abc import Sequence
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Settlement
-from liteq.storage.base import DeadTask
-from liteq.storage.memory.results import ResultVerbs
+from liteq.storage.base import DeadTask, Taken
+from liteq.storage.memory.chords import ChordVerbs
 from liteq.storage.memory.tables import Placed
 
 
-class MessageVerbs(ResultVerbs):
+class MessageVerbs(ChordVerbs):
     """Messages of one queue in memory."""
 
     def put(self, messages: Sequence[Message], now: int) -> None:
         self._add(self._placed(messages, now))
 
     def claim(
-        self, owner: int, limit: int, *, now: int, lease: int, startable: int | None = None
+        self,
+        owner: int,
+        limit: int,
+        *,
+        now: int,
+        lease: int,
+        startable: int | None = None,
+        only: str | None = None,
     ) -> list[Claim]:
         for seq, message in self._pop_due(now):
             self._make_ready(seq, message)
+        if only is not None:
+            return self._claim_id(only, owner, limit, now, lease)
         claims: list[Claim] = []
         while self._ready and len(claims) < limit:
             _, seq, message = self._ready[0]
@@ -32,12 +41,20 @@ class MessageVerbs(ResultVerbs):
             claims.append(self._hold(seq, message, owner, now, lease))
         return claims
 
+    def _claim_id(self, id: str, owner: int, limit: int, now: int, lease: int) -> list[Claim]:
+        claims = []
+        for place in sorted(place for place in self._ready if place[2].id == id)[:limit]:
+            self._ready.remove(place)
+            claims.append(self._hold(*place[1:], owner, now, lease))
+        heapq.heapify(self._ready)
+        return claims
+
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         placed = [self._placed(settlement.outcome.messages, now) for settlement in settlements]
         return [self._end(*pair, now) for pair in zip(settlements, placed, strict=True)]
 
     def apply(self, settlement: Settlement, now: int) -> None:
-        self._store(settlement, self._placed(settlement.outcome.messages, now))
+        self._store(settlement, self._placed(settlement.outcome.messages, now), now)
 
     def extend(self, owner: int, lease: int) -> int:
         own = self.held(owner)
@@ -74,15 +91,18 @@ class MessageVerbs(ResultVerbs):
 
     def _placed(self, messages: Sequence[Message], now: int) -> Placed:
         """Look at every message, so that a faulty one raises before anything is stored."""
-        return [
-            (self._ready, -m.priority, m) if m.due is None or m.due <= now else (self._scheduled, m.due, m)
-            for m in messages
-        ]
+        self._check_callbacks(messages)
+        return [(*self._line_of(m, now), m) for m in messages]
 
     def _add(self, placed: Placed) -> None:
         for line, rank, message in placed:
             self._last_seq += 1
-            heapq.heappush(line, (rank, self._last_seq, message))
+            if message.gathers is not None:
+                self._ends[self._last_seq] = {}
+            if message.gathers:
+                self._waiting[message.id] = self._last_seq, message
+            else:
+                heapq.heappush(line, (rank, self._last_seq, message))
             self._count(message, 1)
 
     def _make_ready(self, seq: int, message: Message) -> None:
@@ -97,9 +117,23 @@ class MessageVerbs(ResultVerbs):
 
     def _hold(self, seq: int, message: Message, owner: int, now: int, lease: int) -> Claim:
         message = message._replace(attempt=message.attempt + 1)
-        id, name, data, priority, _, at_most_once, chain, attempt, crashes = message
+        id, name, data, priority, _, at_most_once, chain, attempt, crashes, joins, gathers = message
         revoked = self._use_revocation(message, now)
-        claim = Claim(seq, attempt, owner, id, name, data, priority, crashes, at_most_once, revoked, chain)
+        claim = Claim(
+            seq,
+            attempt,
+            owner,
+            id,
+            name,
+            data,
+            priority,
+            crashes,
+            at_most_once,
+            revoked,
+            chain,
+            joins,
+            gathers,
+        )
         self._claims[seq], self._leases[seq] = (claim, message), lease
         self._changes.add()
         return claim
@@ -117,17 +151,22 @@ class MessageVerbs(ResultVerbs):
         else:
             self._count(message, -1)
             if outcome.disposition == Disposition.DEAD:
-                id, name, data, *_, attempt, crashes = message
-                self._dead[seq] = DeadTask(id, name, data, attempt, crashes, now, outcome.reason), message
-            elif outcome.status != "retrying":
-                self._revocations.pop(f"r:{message.id}", None)
-        self._store(settlement, placed)
+                m = message
+                dead = DeadTask(m.id, m.name, m.data, m.attempt, m.crashes, now, outcome.reason)
+                self._dead[seq] = dead, message
+            else:
+                self._ends.pop(seq, None)
+                if outcome.status != "retrying":
+                    self._revocations.pop(f"r:{message.id}", None)
+        self._store(settlement, placed, now)
         return True
 
-    def _store(self, settlement: Settlement, placed: Placed) -> None:
+    def _store(self, settlement: Settlement, placed: Placed, now: int) -> None:
         for key, value in settlement.outcome.results:
             self.put_result(key, value)
         self._add(placed)
+        for join in settlement.outcome.joins:
+            self._note_end(join, now)
 
     def _count(self, message: Message, by: int) -> None:
         """Keep count of how many messages, dead ones aside, are or carry each id."""
@@ -137,8 +176,10 @@ class MessageVerbs(ResultVerbs):
                 del self._live[id]
         self._changes.add()
 
-    def take_due(self, now: int) -> list[bytes]:
-        due = self._pop_due(now)
-        for _, message in due:
+    def take_due(self, now: int) -> list[Taken]:
+        taken = []
+        for seq, message in self._pop_due(now):
             self._count(message, -1)
-        return [message.data for _, message in due]
+            ends = self._ends.pop(seq, None)
+            taken.append(Taken(message.data, None if ends is None else self._in_order(ends)))
+        return taken

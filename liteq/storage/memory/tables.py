@@ -7,7 +7,7 @@ from threading import Condition, RLock
 from typing import Any
 
 from liteq.identity import Identity
-from liteq.messages import Claim, Message, Revocation
+from liteq.messages import Claim, MemberEnd, Message, Revocation
 from liteq.storage.base import DeadTask
 
 Line = list[tuple[int, int, Message]]
@@ -59,6 +59,8 @@ class Tables:
         # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims,
         # nor what is known of periodic tasks.
         self._ready, self._scheduled = Line(), Line()
+        self._waiting: dict[str, tuple[int, Message]] = {}  # by id, with the seq
+        self._ends: dict[int, dict[int, MemberEnd]] = {}  # of callbacks in any state, by seq and position
         self._claims: dict[int, tuple[Claim, Message]] = {}
         self._leases: dict[int, int] = {}
         self._dead: dict[int, tuple[DeadTask, Message]] = {}

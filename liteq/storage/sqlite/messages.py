@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
+from liteq.messages import Claim, ClaimKey, Disposition, Join, Message, Revocation, Settlement
+from liteq.storage.base import Taken
 from liteq.storage.sqlite import sql
-from liteq.storage.sqlite.database import Database, Transaction
+from liteq.storage.sqlite.chords import ChordVerbs, pack_links, unpack_links
+from liteq.storage.sqlite.database import Transaction
 
 # More than these become ready in the next batches: a million tasks due at once must not hold up the rest.
 _PROMOTED_AT_ONCE = 5_000
@@ -15,11 +16,8 @@ _PROMOTED_AT_ONCE = 5_000
 _Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
 
 
-class MessageVerbs:
+class MessageVerbs(ChordVerbs):
     """Messages of one queue in the file."""
-
-    name: str
-    database: Database
 
     def put(self, messages: Sequence[Message], now: int) -> None:
         """See the contract."""
@@ -28,31 +26,30 @@ class MessageVerbs:
 
     def _insert(self, transaction: Transaction, messages: Sequence[Message], now: int) -> None:
         connection, queue = transaction.connection, self.name
-        rows = [
-            (
-                queue,
-                m.id,
-                m.name,
-                m.priority,
-                m.at_most_once,
-                json.dumps(m.chain) if m.chain else None,
-                m.data,
-            )
-            for m in messages
-        ]
+        rows = [(queue, m.id, m.name, m.priority, m.at_most_once, pack_links(m), m.data) for m in messages]
         seqs = [seq for (seq,) in connection.executemany(sql.INSERT_MESSAGE, rows)]
-        ready, scheduled = [], []
+        ready, scheduled, waiting = [], [], []
         for seq, m in zip(seqs, messages, strict=True):
-            if m.due is None or m.due <= now:
+            if m.gathers:
+                waiting.append((seq, m))
+            elif m.due is None or m.due <= now:
                 ready.append((queue, -m.priority, seq, m.attempt, m.crashes))
             else:
                 scheduled.append((queue, m.due, seq, m.attempt, m.crashes))
         connection.executemany(sql.INSERT_READY, ready)
         connection.executemany(sql.INSERT_SCHEDULED, scheduled)
+        self._wait(transaction, waiting)
         transaction.new_work = True
 
     def claim(
-        self, owner: int, limit: int, *, now: int, lease: int, startable: int | None = None
+        self,
+        owner: int,
+        limit: int,
+        *,
+        now: int,
+        lease: int,
+        startable: int | None = None,
+        only: str | None = None,
     ) -> list[Claim]:
         """See the contract."""
         with self.database.write() as transaction:
@@ -60,7 +57,7 @@ class MessageVerbs:
             self._promote(transaction, now)
             if limit <= 0:
                 return []
-            rows: list[_Ready] = list(connection.execute(sql.READY_MESSAGES, (self.name, limit)))
+            rows = self._ready(transaction, limit, only)
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
                 return []
@@ -73,10 +70,15 @@ class MessageVerbs:
         return [
             Claim(
                 seq, attempt + 1, owner, id, name, data, -rank, crashes, bool(once), seq in revoked,
-                tuple(json.loads(chain)) if chain else (),
+                *unpack_links(links),
             )
-            for rank, seq, attempt, crashes, id, name, data, once, chain in rows
+            for rank, seq, attempt, crashes, id, name, data, once, links in rows
         ]  # fmt: skip
+
+    def _ready(self, transaction: Transaction, limit: int, only: str | None) -> list[_Ready]:
+        if only is None:
+            return list(transaction.connection.execute(sql.READY_MESSAGES, (self.name, limit)))
+        return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (self.name, only, limit)))
 
     def _promote(self, transaction: Transaction, now: int) -> None:
         connection = transaction.connection
@@ -169,16 +171,21 @@ class MessageVerbs:
     def _store_effects(self, transaction: Transaction, settlements: Iterable[Settlement], now: int) -> None:
         results: list[tuple[str, str, bytes]] = []
         messages: list[Message] = []
+        joins: list[Join] = []
         for _, outcome in settlements:
             if outcome.results:
                 results.extend([(self.name, key, value) for key, value in outcome.results])
             if outcome.messages:
                 messages.extend(outcome.messages)
+            if outcome.joins:
+                joins.extend(outcome.joins)
         if results:
             transaction.connection.executemany(sql.PUT_RESULT, results)
             transaction.ended_tasks = True
         if messages:
             self._insert(transaction, messages, now)
+        if joins:
+            self._note_ends(transaction, joins, now)
 
     def extend(self, owner: int, lease: int) -> int:
         """See the contract."""
@@ -225,13 +232,17 @@ class MessageVerbs:
             transaction.new_work = True
         return revived
 
-    def take_due(self, now: int) -> list[bytes]:
+    def take_due(self, now: int) -> list[Taken]:
         """See the contract."""
         with self.database.write() as transaction:
             rows = list(transaction.connection.execute(sql.DUE_MESSAGES, (self.name, now)))
+            taken = [
+                Taken(data, None if unpack_links(links)[2] is None else self._members(transaction, seq))
+                for seq, data, links in rows
+            ]
             transaction.connection.execute(sql.DELETE_DUE, (self.name, now))
-            transaction.connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq, _ in rows])
-        return [data for _, data in rows]
+            transaction.connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq, _, _ in rows])
+        return taken
 
 
 def _first_that_must_wait(rows: Sequence[_Ready], startable: int | None) -> int:
@@ -246,6 +257,17 @@ def _holds(revocation: tuple[int | None, int, int] | None, now: int) -> bool:
 
 
 def _claim(row: tuple[int, int, int, str, str, bytes, int, int, int, int, str | None]) -> Claim:
-    seq, attempt, owner, id, name, data, priority, crashes, once, revoked, chain = row
-    chained = tuple(json.loads(chain)) if chain else ()
-    return Claim(seq, attempt, owner, id, name, data, priority, crashes, bool(once), bool(revoked), chained)
+    seq, attempt, owner, id, name, data, priority, crashes, once, revoked, links = row
+    return Claim(
+        seq,
+        attempt,
+        owner,
+        id,
+        name,
+        data,
+        priority,
+        crashes,
+        bool(once),
+        bool(revoked),
+        *unpack_links(links),
+    )

@@ -1,7 +1,8 @@
 """The tables of the file, its marks, and how an empty file becomes one.
 
 The message stays in `queue` from its arrival to its end. Its state is the table that has a second, small row
-for it: `priority` (ready), `schedule`, `claim` or `dead`. A transition moves that small row.
+for it: `priority` (ready), `schedule`, `chord` (a callback that waits for members), `claim` or `dead`. A
+transition moves that small row.
 """
 
 from __future__ import annotations
@@ -23,11 +24,28 @@ TABLES: Final = (
         name TEXT NOT NULL,
         priority INTEGER NOT NULL,
         at_most_once INTEGER NOT NULL,
-        chain TEXT,
+        links TEXT,
         data BLOB NOT NULL
     ) STRICT""",
     "CREATE INDEX queue_id ON queue (queue, id)",
-    "CREATE INDEX queue_chain ON queue (queue) WHERE chain IS NOT NULL",
+    # The later stages that a message carries: whoever waits for the result of one asks for it by its id. Kept
+    # by triggers, because a row that outlived its message would let them wait for ever. Plain tasks have no
+    # links.
+    """CREATE TABLE stage (
+        queue TEXT NOT NULL,
+        id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (queue, id, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TRIGGER queue_linked AFTER INSERT ON queue WHEN NEW.links IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO stage (queue, id, seq)
+        SELECT NEW.queue, value, NEW.seq FROM json_each(NEW.links, '$[0]');
+    END""",
+    """CREATE TRIGGER queue_unlinked AFTER DELETE ON queue WHEN OLD.links IS NOT NULL BEGIN
+        DELETE FROM stage WHERE queue = OLD.queue AND seq = OLD.seq
+            AND id IN (SELECT value FROM json_each(OLD.links, '$[0]'));
+        DELETE FROM member WHERE chord = OLD.seq;
+    END""",
     # `rank` is the negative priority, so that the key's own order is the order of work.
     """CREATE TABLE priority (
         queue TEXT NOT NULL,
@@ -44,6 +62,25 @@ TABLES: Final = (
         attempt INTEGER NOT NULL,
         crashes INTEGER NOT NULL,
         PRIMARY KEY (queue, due, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE chord (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        id TEXT NOT NULL,
+        missing INTEGER NOT NULL,
+        due INTEGER,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        UNIQUE (queue, id)
+    ) STRICT""",
+    # `chord` is the seq of the callback; the rows stay as long as its message does, for every attempt at it.
+    """CREATE TABLE member (
+        chord INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        value BLOB NOT NULL,
+        ended INTEGER NOT NULL,
+        PRIMARY KEY (chord, position)
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE claim (
         seq INTEGER PRIMARY KEY,

@@ -13,7 +13,7 @@ FROM pragma_application_id, pragma_user_version"""
 # Messages: arrival
 
 INSERT_MESSAGE: Final = """
-INSERT INTO queue (queue, id, name, priority, at_most_once, chain, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO queue (queue, id, name, priority, at_most_once, links, data) VALUES (?, ?, ?, ?, ?, ?, ?)
 RETURNING seq"""
 
 INSERT_READY: Final = "INSERT INTO priority (queue, rank, seq, attempt, crashes) VALUES (?, ?, ?, ?, ?)"
@@ -35,7 +35,7 @@ DELETE FROM schedule WHERE (queue, due, seq) IN (
     SELECT queue, due, seq FROM schedule WHERE queue = ?1 AND due <= ?2 ORDER BY due, seq LIMIT ?3)"""
 
 DUE_MESSAGES: Final = """
-SELECT q.seq, q.data FROM schedule AS s JOIN queue AS q ON q.seq = s.seq
+SELECT q.seq, q.data, q.links FROM schedule AS s JOIN queue AS q ON q.seq = s.seq
 WHERE s.queue = ? AND s.due <= ? ORDER BY s.due, s.seq"""
 
 DELETE_DUE: Final = "DELETE FROM schedule WHERE queue = ? AND due <= ?"
@@ -43,9 +43,14 @@ DELETE_DUE: Final = "DELETE FROM schedule WHERE queue = ? AND due <= ?"
 # Messages: claims
 
 READY_MESSAGES: Final = """
-SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.chain
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
 FROM priority AS p JOIN queue AS q ON q.seq = p.seq
 WHERE p.queue = ? ORDER BY p.rank, p.seq LIMIT ?"""
+
+READY_MESSAGES_OF_ID: Final = """
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
+FROM queue AS q JOIN priority AS p ON p.queue = q.queue AND p.rank = -q.priority AND p.seq = q.seq
+WHERE q.queue = ? AND q.id = ? ORDER BY p.seq LIMIT ?"""
 
 DELETE_READY: Final = "DELETE FROM priority WHERE queue = ? AND rank = ? AND seq = ?"
 
@@ -56,7 +61,7 @@ EXTEND_CLAIMS: Final = "UPDATE claim SET lease = ? WHERE queue = ? AND owner = ?
 
 _CLAIMED: Final = """
 SELECT c.seq, c.attempt, c.owner, q.id, q.name, q.data, q.priority, c.crashes, q.at_most_once, c.revoked,
-    q.chain
+    q.links
 FROM claim AS c JOIN queue AS q ON q.seq = c.seq"""
 
 CLAIMED_DATA: Final = """
@@ -91,6 +96,37 @@ WHERE q.queue = ?1 AND q.id = ?2"""
 
 DELETE_REVIVED: Final = """
 DELETE FROM dead WHERE seq IN (SELECT seq FROM queue WHERE queue = ?1 AND id = ?2)"""
+
+# Chords
+
+INSERT_WAITING: Final = """
+INSERT INTO chord (seq, queue, id, missing, due, attempt, crashes) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING RETURNING 1"""
+
+INSERT_MEMBER: Final = """
+INSERT INTO member (chord, position, kind, value, ended)
+SELECT seq, ?3, ?4, ?5, ?6 FROM chord WHERE queue = ?1 AND id = ?2
+ON CONFLICT DO NOTHING RETURNING chord"""
+
+COUNT_ENDED: Final = "UPDATE chord SET missing = missing - ?2 WHERE seq = ?1 RETURNING missing, due"
+
+WAITING_TO_READY: Final = """
+INSERT INTO priority (queue, rank, seq, attempt, crashes)
+SELECT q.queue, -q.priority, q.seq, c.attempt, c.crashes FROM chord AS c JOIN queue AS q ON q.seq = c.seq
+WHERE c.seq = ?"""
+
+WAITING_TO_SCHEDULE: Final = """
+INSERT INTO schedule (queue, due, seq, attempt, crashes)
+SELECT queue, due, seq, attempt, crashes FROM chord WHERE seq = ?"""
+
+DELETE_WAITING: Final = "DELETE FROM chord WHERE seq = ?"
+
+MEMBERS: Final = "SELECT kind, value, ended FROM member WHERE chord = ? ORDER BY position"
+
+# The outer join tells a chord without members from a claim that is lost.
+MEMBERS_FOR_CLAIM: Final = """
+SELECT m.kind, m.value, m.ended FROM claim AS c LEFT JOIN member AS m ON m.chord = c.seq
+WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ? ORDER BY m.position"""
 
 # Consumers
 
@@ -161,9 +197,8 @@ SELECT EXISTS (
     SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.id = ?2
     AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq)
 ) OR EXISTS (
-    SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.chain IS NOT NULL
-    AND EXISTS (SELECT 1 FROM json_each(q.chain) AS stage WHERE stage.value = ?2)
-    AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq))"""
+    SELECT 1 FROM stage AS s WHERE s.queue = ?1 AND s.id = ?2
+    AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = s.seq))"""
 
 # Revocations
 
@@ -202,6 +237,8 @@ WHERE s.queue = ? ORDER BY s.due, s.seq LIMIT ?"""
 
 COUNT_SCHEDULED: Final = "SELECT count(*) FROM schedule WHERE queue = ?"
 
+COUNT_WAITING: Final = "SELECT count(*) FROM chord WHERE queue = ?"
+
 COUNT_RUNNING: Final = "SELECT count(*) FROM claim WHERE queue = ?"
 
 DEAD: Final = """
@@ -210,5 +247,5 @@ FROM dead AS d JOIN queue AS q ON q.seq = d.seq WHERE d.queue = ? ORDER BY d.die
 
 FLUSH: Final = tuple(
     f"DELETE FROM {table} WHERE queue = ?"  # noqa: S608 -- names of our own tables
-    for table in ("priority", "schedule", "claim", "dead", "queue", "result", "revocation")
+    for table in ("priority", "schedule", "chord", "claim", "dead", "stage", "queue", "result", "revocation")
 )

@@ -1,0 +1,70 @@
+"""The part of the queue's surface that takes tasks in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from liteq import clock, signals
+from liteq.canvas import Canvas, handle_of, plan
+from liteq.messages import Message
+from liteq.results import ResultHost
+from liteq.storage.base import Storage
+from liteq.tasks import Task
+
+
+class Enqueueing:
+    """Enqueue tasks, groups and chords."""
+
+    utc: bool
+    results: bool
+    storage: Storage
+    signals: signals.Signal
+    message_of: Callable[[Task], Message]
+    execute: Callable[[Task], Any]
+    immediate: bool
+
+    def enqueue(self, task: Canvas) -> Any:
+        """Store a task, a group or a chord, to be run by a consumer; when this returns, it is committed.
+
+        Returns:
+            Its `Result`, the `ResultGroup` of a pipeline's stages or a group, the `ChordResult` of a chord;
+            None in a queue without results.
+
+        Raises:
+            TypeError: for something that is not a task.
+            ValueError: for a chord that has a task twice, or that waits for its members already.
+            SerializationError: if an argument does not serialize; it says which.
+            PayloadTooLarge: if a task has more bytes than `max_payload`.
+            StorageError: if it could not be stored.
+        """
+        return self.enqueue_many([task])[0]
+
+    def enqueue_many(self, tasks: Iterable[Canvas]) -> list[Any]:
+        """Store tasks in one transaction, all or none; what `enqueue` returns for each."""
+        canvases = list(tasks)
+        tasks = plan(canvases)
+        if self.immediate:
+            self._run_here(tasks)
+        elif tasks:
+            now = clock.now()
+            messages = [self.message_of(task) for task in tasks]
+            self.storage.put(messages, now)
+            for task, message in zip(tasks, messages, strict=True):
+                self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                if message.due is not None and message.due > now:
+                    self.signals.send(signals.SIGNAL_SCHEDULED, task)
+        return [handle_of(cast("ResultHost", self), canvas) if self.results else None for canvas in canvases]
+
+    def _run_here(self, tasks: list[Task]) -> None:
+        self.storage.put([self.message_of(task) for task in tasks if task.gathers], clock.now())
+        for task in tasks:
+            if not task.gathers:  # a callback runs with the end of its last member
+                task.resolve_expires(self.utc)
+                self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                self.execute(task)
+
+    def add_schedule(self, task: Task) -> None:
+        """Store a task with its eta, without the handle that `enqueue` returns."""
+        self.storage.put([self.message_of(task)], clock.now())
+        self.signals.send(signals.SIGNAL_SCHEDULED, task)
