@@ -4,7 +4,8 @@ A backend serves one named queue. A message is in exactly one state: *ready*, *s
 *dead*; each verb below moves messages between these states atomically. Verbs called inside `batch()` are
 committed together where the backend can, so that any number of them cost one commit.
 
-All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock.
+All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock
+(and so is all that concerns locks).
 A time that has been reached is over: at `now == due` a message is due, at `now == until` a revocation has
 ended. A value that has expired is not there, for any verb.
 """
@@ -16,13 +17,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from liteq import clock
+from liteq.exceptions import ConfigurationError
 from liteq.storage.contract.consumers import ConsumerContract
 from liteq.storage.contract.inspection import DeadTask, InspectionContract
+from liteq.storage.contract.limits import Instant, LimitContract
+from liteq.storage.contract.locks import Holder, LockContract
 from liteq.storage.contract.messages import MessageContract
 from liteq.storage.contract.results import ResultContract, WakeSource, Wakeup
 from liteq.storage.contract.revocations import RevocationContract
 
-__all__ = ["Capabilities", "DeadTask", "Storage", "WakeSource", "Wakeup"]
+__all__ = [
+    "Capabilities",
+    "DeadTask",
+    "Holder",
+    "Instant",
+    "Storage",
+    "WakeSource",
+    "Wakeup",
+    "checked_expire_time",
+]
 
 
 class Capabilities(NamedTuple):
@@ -36,7 +50,15 @@ class Capabilities(NamedTuple):
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
 
 
-class Storage(MessageContract, ResultContract, RevocationContract, ConsumerContract, InspectionContract):
+class Storage(
+    MessageContract,
+    ResultContract,
+    RevocationContract,
+    LockContract,
+    LimitContract,
+    ConsumerContract,
+    InspectionContract,
+):
     """One named queue in some medium; the verbs stand in `liteq.storage.contract`, by concern."""
 
     name: str
@@ -65,3 +87,26 @@ class Storage(MessageContract, ResultContract, RevocationContract, ConsumerContr
 
     def maintain(self) -> None:
         """Do what storage needs now and then; consumers call it after each batch, so it is cheap."""
+
+    def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
+        """Delete up to `limit` each of the results, locks and hits that are over and that no verb sees.
+
+        How many it deleted. A backend where they go by themselves has nothing to do.
+        """
+        del limit, now, monotonic
+        return 0
+
+
+def checked_expire_time(seconds: float | None) -> int | None:
+    """The option `expire_time` of a backend, which is in seconds, as microseconds.
+
+    Raises:
+        ConfigurationError: if it is not a duration of more than 0.
+    """
+    if seconds is None:
+        return None
+    try:
+        expire_time = clock.duration_us(seconds, "expire_time")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    return expire_time

@@ -36,8 +36,9 @@ class MessageContract(ABC):
         """End claims with their outcomes; for each, whether the claim still held.
 
         If it held, the effects of the outcome (results, new messages, and with DONE the end of the message's
-        own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not,
-        nothing of that outcome is stored. The status "crashed" adds one to the crashes of the message.
+        own revocation, unless its status is "retrying") and the end of the claim, and of what it has locked,
+        are one transaction. If not, nothing of that outcome is stored. The status "crashed" adds one to the
+        crashes of the message.
         """
 
     @abstractmethod

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Settlement
 from liteq.storage.base import DeadTask
+from liteq.storage.memory.locks import LockVerbs
 from liteq.storage.memory.results import ResultVerbs
 from liteq.storage.memory.tables import Placed
 
 
-class MessageVerbs(ResultVerbs):
+class MessageVerbs(ResultVerbs, LockVerbs):
     """Messages of one queue in memory."""
 
     def put(self, messages: Sequence[Message], now: int) -> None:
@@ -34,10 +35,12 @@ class MessageVerbs(ResultVerbs):
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         placed = [self._placed(settlement.outcome.messages, now) for settlement in settlements]
-        return [self._end(*pair, now) for pair in zip(settlements, placed, strict=True)]
+        held = [self._end(*pair, now) for pair in zip(settlements, placed, strict=True)]
+        self._release_without_claim()
+        return held
 
     def apply(self, settlement: Settlement, now: int) -> None:
-        self._store(settlement, self._placed(settlement.outcome.messages, now))
+        self._store(settlement, self._placed(settlement.outcome.messages, now), now)
 
     def extend(self, owner: int, lease: int) -> int:
         own = self.held(owner)
@@ -121,12 +124,13 @@ class MessageVerbs(ResultVerbs):
                 self._dead[seq] = DeadTask(id, name, data, attempt, crashes, now, outcome.reason), message
             elif outcome.status != "retrying":
                 self._revocations.pop(f"r:{message.id}", None)
-        self._store(settlement, placed)
+        self._store(settlement, placed, now)
         return True
 
-    def _store(self, settlement: Settlement, placed: Placed) -> None:
+    def _store(self, settlement: Settlement, placed: Placed, now: int) -> None:
+        expires = None if self.expire_time is None else now + self.expire_time
         for key, value in settlement.outcome.results:
-            self.put_result(key, value)
+            self.put_result(key, value, expires=expires)
         self._add(placed)
 
     def _count(self, message: Message, by: int) -> None:
