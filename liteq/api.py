@@ -17,6 +17,8 @@ from liteq.exceptions import ConfigurationError, TaskException
 from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
+from liteq.limits import Limits, RateLimit
+from liteq.locks import Locking, TaskLock
 from liteq.messages import ClaimKey, Disposition, Message, Outcome, Settlement
 from liteq.outcomes import Ended, dead_outcome
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
@@ -34,10 +36,12 @@ __all__ = [
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
+    "RateLimit",
     "Result",
     "ResultGroup",
     "SqliteHuey",
     "Task",
+    "TaskLock",
     "TaskWrapper",
     "crontab",
 ]
@@ -49,7 +53,7 @@ _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
+class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection, Locking, Limits):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:
