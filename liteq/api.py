@@ -18,6 +18,8 @@ from liteq.exceptions import ConfigurationError, TaskException
 from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
+from liteq.limits import Limits, RateLimit
+from liteq.locks import Locking, TaskLock
 from liteq.messages import ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
 from liteq.outcomes import Ended, dead_outcome
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
@@ -38,10 +40,12 @@ __all__ = [
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
+    "RateLimit",
     "Result",
     "ResultGroup",
     "SqliteHuey",
     "Task",
+    "TaskLock",
     "TaskWrapper",
     "chord",
     "crontab",
@@ -57,7 +61,17 @@ _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, Enqueueing, Payloads, Scheduling, ResultStore, Revocations, Inspection):
+class Huey(
+    Declarations,
+    Enqueueing,
+    Payloads,
+    Scheduling,
+    ResultStore,
+    Revocations,
+    Locking,
+    Limits,
+    Inspection,
+):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:

@@ -15,6 +15,8 @@ DAY = 24 * 60 * MINUTE
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LONGEST = 1000 * 366 * 86_400
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def now() -> int:
@@ -25,6 +27,13 @@ def now() -> int:
 def monotonic() -> int:
     """The monotonic clock, in microseconds; the same for all processes since the machine's last boot."""
     return time.monotonic_ns() // 1000
+
+
+def since_boot() -> int:
+    """Microseconds since the machine's last boot, those in which it slept included where the system knows."""
+    if _BOOTTIME is None:
+        return monotonic()
+    return time.clock_gettime_ns(_BOOTTIME) // 1000
 
 
 def to_us(moment: datetime, utc: bool = True) -> int:
@@ -59,6 +68,18 @@ def seconds_of(duration: float | timedelta, what: str = "delay") -> float:
     if not 0 <= duration < float("inf"):
         raise ValueError(f"{what} must be a finite number of seconds, zero or more, not {duration!r}")
     return duration
+
+
+def duration_us(duration: float | timedelta, what: str) -> int:
+    """The microseconds of a duration that must not be 0: a time to live, the span of a limit.
+
+    Raises:
+        ValueError: if it is not that, or longer than a thousand years.
+    """
+    seconds = seconds_of(duration, what)
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"{what} must be more than 0 seconds and at most {_LONGEST:,}, not {duration!r}")
+    return max(1, round(seconds * SECOND))
 
 
 def normalize_time(

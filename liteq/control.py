@@ -32,8 +32,11 @@ class ResultStore:
         self.storage.put_result(key, self.serialize_value(data, lambda: f"the value of {key!r}"))
 
     def put_result(self, key: str, data: Any) -> None:
-        """Store a value as a task's result."""
-        self.put(key, data)
+        """Store a value as a task's result, which expires like those if the storage has an `expire_time`."""
+        lifetime = self.storage.expire_time
+        expires = None if lifetime is None else clock.now() + lifetime
+        value = self.serialize_value(data, lambda: f"the result of {key!r}")
+        self.storage.put_result(key, value, expires=expires)
 
     def put_if_empty(self, key: str, data: Any, ttl: float | None = None) -> bool:
         """Store a value, for `ttl` seconds if given, unless there is one; whether it was stored."""
@@ -211,7 +214,7 @@ class Inspection:
         return True
 
     def flush(self) -> None:
-        """Delete all tasks, results and revocations of this queue."""
+        """Delete all tasks, results, revocations, locks and counters of this queue."""
         self.storage.flush()
 
     def _known_tasks(self, messages: list[bytes]) -> list[Task]:

@@ -32,28 +32,35 @@ def _host() -> str:
 
 def _started(pid: int) -> str | None:
     """When the process started, or None if there is none; a zombie counts as gone."""
+    stat = _stat(pid)
+    if stat is not None:
+        state, ticks = stat
+        return None if state in {"Z", "X"} else ticks
     import psutil
 
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        # Not create_time(), which follows the wall clock: on Linux it shifts when the clock is set.
-        return _start_ticks(pid) or f"{process.create_time():.2f}"
+        return f"{process.create_time():.2f}"
     except psutil.NoSuchProcess:
         return None
     except psutil.AccessDenied:
-        return _start_ticks(pid) or ""
+        return ""
 
 
-def _start_ticks(pid: int) -> str | None:
-    """Field 22 of /proc/PID/stat (proc(5)): the start in clock ticks since boot."""
+def _stat(pid: int) -> tuple[str, str] | None:
+    """Fields 3 and 22 of /proc/PID/stat (proc(5)): the state, and the start in clock ticks since boot.
+
+    Unlike a time of the wall clock, which shifts when the clock is set.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The command name, in parentheses, may itself contain spaces and parentheses.
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], fields[19]
 
 
 def identify(pid: int | None = None) -> Identity:
@@ -67,6 +74,16 @@ def identify(pid: int | None = None) -> Identity:
     if started is None:
         raise ProcessLookupError(f"no process {pid}")
     return Identity(_host(), pid, started)
+
+
+@cache
+def own_identity() -> Identity:
+    """The identity of this process, looked up once."""
+    return identify()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=own_identity.cache_clear)
 
 
 def is_stopped(pid: int) -> bool:

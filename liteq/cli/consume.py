@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("application", help="the queue, as module.attribute, from the current directory")
     _workers(parser.add_argument_group("workers"))
     _stopping(parser.add_argument_group("stopping"))
+    _locks(parser.add_argument_group("locks"))
     _schedule(parser.add_argument_group("schedule and polling"))
     _logging(parser.add_argument_group("logging"))
 
@@ -73,6 +74,24 @@ def _stopping(group: Any) -> None:
         metavar="INT|TERM",
         help="only this one drains, the other interrupts at once",
     )
+
+
+def _locks(group: Any) -> None:
+    group.add_argument(
+        "-f", "--flush-locks", action="store_true",
+        help="free all locks before the first task, whoever holds them",
+    )  # fmt: skip
+    group.add_argument(
+        "-L", "--extra-locks", type=_names, metavar="NAMES",
+        help="free these locks before the first task; names are separated by commas",
+    )  # fmt: skip
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"a name is missing in {text!r}; write -L one,two")
+    return names
 
 
 def _schedule(group: Any) -> None:
@@ -125,6 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
         max_crashes=arguments.max_crashes,
         timeout_grace=arguments.timeout_grace,
         kill_after=arguments.kill_after,
+        flush_locks=arguments.flush_locks,
+        extra_locks=arguments.extra_locks or (),
     )
     _set_up_logging(arguments)
     supervisor = Supervisor(arguments.application, options)

@@ -5,7 +5,8 @@ callback of a chord whose members have not all ended), *claimed* or *dead*; each
 between these states atomically. Verbs called inside `batch()` are committed together where the backend can,
 so that any number of them cost one commit.
 
-All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock.
+All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock
+(and so is all that concerns locks).
 A time that has been reached is over: at `now == due` a message is due, at `now == until` a revocation has
 ended. A value that has expired is not there, for any verb.
 """
@@ -17,15 +18,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from liteq import clock
+from liteq.exceptions import ConfigurationError
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
 from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
+from liteq.storage.contract.limits import Instant, LimitContract
+from liteq.storage.contract.locks import Holder, LockContract
 from liteq.storage.contract.messages import MessageContract
 from liteq.storage.contract.periodic import PeriodicContract
 from liteq.storage.contract.results import ResultContract, WakeSource, Wakeup
 from liteq.storage.contract.revocations import RevocationContract
 
-__all__ = ["Capabilities", "DeadTask", "Storage", "Taken", "WakeSource", "Wakeup"]
+__all__ = [
+    "Capabilities",
+    "DeadTask",
+    "Holder",
+    "Instant",
+    "Storage",
+    "Taken",
+    "WakeSource",
+    "Wakeup",
+    "checked_expire_time",
+]
 
 
 class Capabilities(NamedTuple):
@@ -45,6 +60,8 @@ class Storage(
     ResultContract,
     RevocationContract,
     PeriodicContract,
+    LockContract,
+    LimitContract,
     ConsumerContract,
     InspectionContract,
 ):
@@ -76,3 +93,26 @@ class Storage(
 
     def maintain(self) -> None:
         """Do what storage needs now and then; consumers call it after each batch, so it is cheap."""
+
+    def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
+        """Delete up to `limit` each of the results, locks and hits that are over and that no verb sees.
+
+        How many it deleted. A backend where they go by themselves has nothing to do.
+        """
+        del limit, now, monotonic
+        return 0
+
+
+def checked_expire_time(seconds: float | None) -> int | None:
+    """The option `expire_time` of a backend, which is in seconds, as microseconds.
+
+    Raises:
+        ConfigurationError: if it is not a duration of more than 0.
+    """
+    if seconds is None:
+        return None
+    try:
+        expire_time = clock.duration_us(seconds, "expire_time")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    return expire_time

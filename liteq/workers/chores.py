@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 from liteq import clock
 from liteq.api import Huey
+from liteq.limits import instant
+from liteq.slots import look
+from liteq.workers.options import ConsumerOptions
 from liteq.workers.recovery import recover
 
+logger = logging.getLogger("huey.consumer")
+
 _NEIGHBOURS_EVERY = 1 * clock.SECOND
+_PRUNE_EVERY = 1 * clock.SECOND
+_LOOK_AT_LOCKS_EVERY = 60 * clock.SECOND
+
+# Small steps, so that no task waits for the write lock, and quick ones while there is more to do.
+_PRUNED_AT_ONCE = 500
+_PAUSE_BETWEEN_STEPS = 10_000
 
 
 class Chores:
@@ -24,6 +37,9 @@ class Chores:
         self._lease = lease
         self._next_extension = 0
         self._next_visit = 0
+        self._next_look_at_locks = 0
+        self.next_pruning = 0
+        """When `prune` has something to do, as far as is known (monotonic microseconds)."""
 
     def extend(self, monotonic: int, *, claims_held: bool) -> None:
         """Extend the leases, four times in the time that they last.
@@ -46,3 +62,30 @@ class Chores:
             return False
         self._next_visit = monotonic + _NEIGHBOURS_EVERY
         return recover(self._huey, self._owner) > 0
+
+    def prune(self, monotonic: int) -> None:
+        """Delete what is over: expired results and locks, hits of rate limits, locks of dead processes.
+
+        Raises:
+            StorageError: if storage fails.
+        """
+        if monotonic < self.next_pruning:
+            return
+        storage = self._huey.storage
+        pruned = storage.prune(_PRUNED_AT_ONCE, now=instant(), monotonic=monotonic)
+        self.next_pruning = monotonic + (_PAUSE_BETWEEN_STEPS if pruned >= _PRUNED_AT_ONCE else _PRUNE_EVERY)
+        if monotonic >= self._next_look_at_locks:
+            self._next_look_at_locks = monotonic + _LOOK_AT_LOCKS_EVERY
+            for holder in look(storage).gone:
+                storage.release_lock(holder, now=monotonic)
+
+
+def flush_locks(huey: Huey, options: ConsumerOptions) -> None:
+    """Free the locks that the options name, or all.
+
+    Raises:
+        StorageError: if storage fails.
+    """
+    if options.flush_locks or options.extra_locks:
+        flushed = huey.flush_locks(*(() if options.flush_locks else options.extra_locks))
+        logger.info("Locks flushed: %s", ", ".join(sorted(flushed)) or "none was held")

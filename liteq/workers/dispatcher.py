@@ -126,6 +126,7 @@ class Dispatcher:
             seconds_until(self._pool.next_stuck(), monotonic),
             seconds_until(self._watchdog.next_look(self._pool), monotonic),
             seconds_until(self._deputy.deadline, monotonic),
+            seconds_until(self._chores.next_pruning, monotonic),
             seconds_until(self._inheritance.deadline, monotonic),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
@@ -326,6 +327,7 @@ class Dispatcher:
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""
         self._huey.storage.maintain()
+        self._chores.prune(monotonic)
         self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
         if claiming and self._chores.visit_neighbours(monotonic):
             self._ledger.look = True

@@ -11,6 +11,7 @@ from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
 from liteq.identity import Identity, identify
 from liteq.workers import wire
+from liteq.workers.chores import flush_locks
 from liteq.workers.dispatcher import Dispatcher
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.process import ignore
@@ -33,7 +34,8 @@ def dispatcher_main(
     """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
     signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
     try:
-        if owner is None:
+        if owner is None:  # the first dispatcher of this consumer
+            flush_locks(huey, options)
             owner = huey.storage.register(supervisor)
         huey.storage.attend(owner, identify())
         dispatcher = Dispatcher(huey, options, owner, control, board, journal)

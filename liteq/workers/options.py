@@ -38,6 +38,10 @@ class ConsumerOptions:
     can't wake the consumer; elsewhere they have no effect."""
     scheduler_interval: float = 1
     """Accepted: what is due is run when it is due, not at intervals."""
+    flush_locks: bool = False
+    """Before the first task: free all locks, whoever holds them."""
+    extra_locks: tuple[str, ...] = ()
+    """Before the first task: free these."""
     max_crashes: int = 3
     """How often the death of its worker may end a task before it is dead."""
     kill_after: float = 5
@@ -64,6 +68,7 @@ class ConsumerOptions:
         _check("backoff", self.backoff, float, lambda value: value >= 1, "a number, 1 or more")
         for name in _PERIODS:
             _check(name, getattr(self, name), float, lambda value: value > 0, "seconds, more than 0")
+        _check("extra_locks", self.extra_locks, tuple, all, "a tuple of names")
         if self.graceful_signal not in {None, "INT", "TERM"}:
             raise ConfigurationError(f"graceful-signal must be INT or TERM, not {self.graceful_signal!r}")
         if not (sys.platform.startswith("linux") and hasattr(os, "fork")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from liteq.messages import Claim, ClaimKey, Disposition, Join, MemberEnd, Message, Revocation, Settlement
+from liteq.storage.base import Holder
 
 READY, SCHEDULED, WAITING, CLAIMED, DEAD = "ready", "scheduled", "waiting", "claimed", "dead"
 
@@ -30,6 +31,7 @@ class Model:
         self.rows: list[Row] = []
         self.results: dict[str, bytes] = {}
         self.revocations: dict[str, Revocation] = {}
+        self.locks: list[Holder] = []
         self._arrivals = 0
 
     def of(self, *states: str) -> list[Row]:
@@ -115,3 +117,23 @@ class Model:
         return any(
             id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, WAITING, CLAIMED)
         )
+
+    def held(self, now: int) -> list[Holder]:
+        """The locks, by name and token."""
+        return sorted(lock for lock in self.locks if lock.expires is None or lock.expires > now)
+
+    def acquire(self, holder: Holder, limit: int, now: int) -> bool:
+        """For a process, or an attempt whose claim holds."""
+        of_name = [lock for lock in self.held(now) if lock.name == holder.name]
+        same = [lock for lock in of_name if lock.token == holder.token]
+        if len(of_name) - len(same) >= limit:
+            return False
+        if any((lock.process, lock.claim) != (holder.process, holder.claim) for lock in same):
+            return False
+        self.locks = [lock for lock in self.held(now) if lock not in same] + [holder]
+        return True
+
+    def release(self, holder: Holder, now: int) -> bool:
+        mine = [lock for lock in self.held(now) if lock[:3] == holder[:3]]
+        self.locks = [lock for lock in self.held(now) if lock not in mine]
+        return bool(mine)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Revocation
-from liteq.storage.base import Storage
+from liteq.storage.base import Holder, Instant, Storage
 
 from .building import LEASE, NOW, SECOND, identity, message, settlement
 from .conftest import BACKENDS
@@ -38,6 +38,12 @@ columns = st.fixed_dictionaries(
         "attempt": st.integers(0, 2),
         "gathers": st.sampled_from([None, None, None, 1, 2]),
     }
+)
+locks = st.builds(
+    Holder,
+    name=st.sampled_from("ab"),
+    token=st.sampled_from("xyz"),
+    process=st.sampled_from([1, 2]).map(identity),
 )
 batches = st.lists(columns, max_size=4)
 outcomes = st.fixed_dictionaries(
@@ -130,6 +136,7 @@ class Comparison(RuleBasedStateMachine):
         assert self.storage.settle([end], self.now) == [row is not None]
         if row is not None:
             self.model.settle(row, end, self.now)
+            self.model.locks = [lock for lock in self.model.locks if lock.claim != key]
 
     @rule(who=st.integers(0, 1))
     def extend(self, who: int) -> None:
@@ -164,6 +171,42 @@ class Comparison(RuleBasedStateMachine):
     @rule(key=ids)
     def pop_result(self, key: str) -> None:
         assert self.storage.pop_result(key) == self.model.results.pop(key, None)
+
+    @rule(data=st.data(), who=locks, limit=st.integers(1, 2), seconds=st.none() | st.integers(1, 6))
+    def acquire(self, data: st.DataObject, who: Holder, limit: int, seconds: int | None) -> None:
+        active = [claim for claim in self.claims if self.model.holder(claim, claim.key)]
+        claim = data.draw(st.sampled_from([None, *active, *self.claims[-2:]]), "the process, or an attempt")
+        expires = None if seconds is None else self.monotonic + seconds * SECOND
+        holder = who._replace(claim=claim and claim.key, expires=expires)
+        valid = claim is None or self.model.holder(claim, claim.key) is not None
+        expected = valid and self.model.acquire(holder, limit, self.monotonic)
+        assert self.storage.acquire_lock(holder, limit=limit, now=self.monotonic) is expected
+
+    @rule(who=locks)
+    def release(self, who: Holder) -> None:
+        expected = self.model.release(who, self.monotonic)
+        assert self.storage.release_lock(who, now=self.monotonic) is expected
+
+    @rule(who=locks, seconds=st.none() | st.integers(1, 6))
+    def renew(self, who: Holder, seconds: int | None) -> None:
+        held = [lock for lock in self.model.held(self.monotonic) if lock[:3] == who[:3]]
+        expires = None if seconds is None else self.monotonic + seconds * SECOND
+        renewed = self.storage.renew_lock(who._replace(expires=expires), now=self.monotonic)
+        assert renewed is bool(held)
+        for lock in held:
+            self.model.locks[self.model.locks.index(lock)] = lock._replace(expires=expires)
+
+    @rule(names=st.none() | st.lists(st.sampled_from("ab"), max_size=2))
+    def clear(self, names: list[str] | None) -> None:
+        held = self.model.held(self.monotonic)
+        self.model.locks = [lock for lock in held if names is not None and lock.name not in names]
+        cleared = {lock.name for lock in held} - {lock.name for lock in self.model.locks}
+        assert self.storage.clear_locks(names, now=self.monotonic) == cleared
+
+    @rule()
+    def prune(self) -> None:
+        """It changes nothing that can be seen."""
+        self.storage.prune(2, now=Instant("boot", self.monotonic, self.now), monotonic=self.monotonic)
 
     @rule()
     def take_due(self) -> None:
@@ -220,6 +263,7 @@ class Comparison(RuleBasedStateMachine):
                 assert self.storage.ends_of(claim.key) == ends
         expired = {row.message.id for row in self.model.of(CLAIMED) if row.lease <= self.monotonic}
         assert {claim.id for claim in self.storage.expired(self.monotonic)} == expired
+        assert self.storage.locks(now=self.monotonic) == self.model.held(self.monotonic)
 
 
 def seen(claim: Claim) -> tuple[object, ...]:

@@ -37,6 +37,8 @@ RIGHT = {
     "backoff": (1, 1.15, 5),
     "scheduler_interval": (0.1, 1, 60),
     "max_crashes": (1, 3),
+    "flush_locks": (True, False),
+    "extra_locks": ((), ("one",), ("one", "two")),
     "kill_after": (0.1, 5),
     "timeout_grace": (0.1, 5),
     "lease": (1, 60),
@@ -60,6 +62,7 @@ WRONG = {
     "backoff": (0, 0.99, -1, "2", math.nan),
     "scheduler_interval": (0, -1),
     "max_crashes": (0, -1, 1.5, "3"),
+    "extra_locks": ("one,two", None, ("",)),
     "kill_after": (-1, "5", math.nan),
     "timeout_grace": (0, "5", math.nan),
     "lease": (0, -1, "60"),
@@ -84,7 +87,7 @@ def test_what_is_not_built_yet_says_what_to_use(worker_type):
 def test_every_option_is_covered():
     names = {field.name for field in fields(ConsumerOptions)}
     assert names - {"worker_type"} == set(RIGHT)
-    assert names - {"periodic", "restart_workers"} == set(WRONG)
+    assert names - {"periodic", "restart_workers", "flush_locks"} == set(WRONG)
 
 
 def test_elsewhere_than_on_linux(monkeypatch):

@@ -62,7 +62,7 @@ class InspectionContract(ABC):
 
     @abstractmethod
     def flush(self) -> None:
-        """Delete everything that belongs to this queue, results and revocations included.
+        """Delete everything that belongs to this queue: results, revocations, locks and counters included.
 
         Claims go too: a task that is running meanwhile loses its claim, and its outcome has no effect.
         Registered consumers, the slots for which periodic tasks have fired and the timetable stay.

@@ -46,9 +46,9 @@ class MessageContract(ABC):
         """End claims with their outcomes; for each, whether the claim still held.
 
         If it held, the effects of the outcome (results, new messages, joins, and with DONE the end of the
-        message's own revocation, unless its status is "retrying") and the end of the claim are one
-        transaction. If not, nothing of that outcome is stored. The status "crashed" adds one to the crashes
-        of the message.
+        message's own revocation, unless its status is "retrying") and the end of the claim, and of what it
+        has locked, are one transaction. If not, nothing of that outcome is stored. The status "crashed" adds
+        one to the crashes of the message.
         """
 
     @abstractmethod

@@ -36,9 +36,12 @@ class WakeSource(Protocol):
 class ResultContract(ABC):
     """Results, by key."""
 
+    expire_time: int | None = None
+    """Microseconds after which the results that tasks leave in their outcomes expire; None: never."""
+
     @abstractmethod
-    def put_result(self, key: str, value: bytes) -> None:
-        """Store a value, replacing what was there."""
+    def put_result(self, key: str, value: bytes, *, expires: int | None = None) -> None:
+        """Store a value, replacing what was there and when it would have expired."""
 
     @abstractmethod
     def put_if_empty(self, key: str, value: bytes, *, now: int, expires: int | None = None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
-from liteq.storage.base import Capabilities, DeadTask, Storage
+from liteq.storage.base import Capabilities, DeadTask, Instant, Storage, checked_expire_time
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
@@ -29,16 +29,22 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
 
     A batch keeps the other threads out until it ends; what it did before it raised is not undone.
 
+    Args:
+        name: the queue.
+        expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
+        **options: none.
+
     Raises:
         ConfigurationError: if it is given an option that it does not have.
     """
 
     capabilities = Capabilities(durable=False, shared=False)
 
-    def __init__(self, name: str = "huey", **options: Any) -> None:
+    def __init__(self, name: str = "huey", *, expire_time: float | None = None, **options: Any) -> None:
         if options:
             raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
         self.name = name
+        self.expire_time = checked_expire_time(expire_time)
         super().__init__()
 
     def describe(self) -> str:
@@ -51,6 +57,16 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
     def batch(self, *, durable: bool = True) -> Iterator[None]:  # noqa: ARG002 -- nothing here is
         with self._lock:
             yield
+
+    def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
+        with self._lock:
+            over = [key for key, (_, end) in self._results.items() if end is not None and end <= now.wall]
+            for result in over[:limit]:
+                self._remove(self._results, result)
+            ended = [key for key, holder in self._locks.items() if holder.has_expired(monotonic)]
+            for lock in ended[:limit]:
+                self._remove(self._locks, lock)
+        return len(over[:limit]) + len(ended[:limit])
 
     def register(self, consumer: Identity) -> int:
         self._last_owner += 1

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Settlement
 from liteq.storage.base import DeadTask, Taken
 from liteq.storage.memory.chords import ChordVerbs
+from liteq.storage.memory.locks import LockVerbs
 from liteq.storage.memory.tables import Placed
 
 
-class MessageVerbs(ChordVerbs):
+class MessageVerbs(ChordVerbs, LockVerbs):
     """Messages of one queue in memory."""
 
     def put(self, messages: Sequence[Message], now: int) -> None:
@@ -51,7 +52,9 @@ class MessageVerbs(ChordVerbs):
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         placed = [self._placed(settlement.outcome.messages, now) for settlement in settlements]
-        return [self._end(*pair, now) for pair in zip(settlements, placed, strict=True)]
+        held = [self._end(*pair, now) for pair in zip(settlements, placed, strict=True)]
+        self._release_without_claim()
+        return held
 
     def apply(self, settlement: Settlement, now: int) -> None:
         self._store(settlement, self._placed(settlement.outcome.messages, now), now)
@@ -162,8 +165,9 @@ class MessageVerbs(ChordVerbs):
         return True
 
     def _store(self, settlement: Settlement, placed: Placed, now: int) -> None:
+        expires = None if self.expire_time is None else now + self.expire_time
         for key, value in settlement.outcome.results:
-            self.put_result(key, value)
+            self.put_result(key, value, expires=expires)
         self._add(placed)
         for join in settlement.outcome.joins:
             self._note_end(join, now)

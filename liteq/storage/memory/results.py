@@ -13,8 +13,8 @@ from liteq.storage.memory.tables import Changes, Tables
 class ResultVerbs(Tables):
     """The result store and the revocations of one queue in memory."""
 
-    def put_result(self, key: str, value: bytes) -> None:
-        self._results[key] = (value, None)
+    def put_result(self, key: str, value: bytes, *, expires: int | None = None) -> None:
+        self._results[key] = (value, expires)
         self._changes.add()
 
     def put_if_empty(self, key: str, value: bytes, *, now: int, expires: int | None = None) -> bool:

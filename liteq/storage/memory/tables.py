@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from threading import Condition, RLock
 from typing import Any
 
 from liteq.identity import Identity
 from liteq.messages import Claim, MemberEnd, Message, Revocation
-from liteq.storage.base import DeadTask
+from liteq.storage.base import DeadTask, Holder, Instant
 
 Line = list[tuple[int, int, Message]]
 """A heap of messages by rank (priority or due time) and seq; seqs differ, so messages are never compared."""
@@ -44,6 +44,7 @@ class Tables:
     """The tables, and the lock under which every verb runs; the verbs stand in subclasses, by concern."""
 
     name: str
+    expire_time: int | None
 
     def __init__(self) -> None:
         self._lock = RLock()
@@ -67,6 +68,9 @@ class Tables:
         self._live: Counter[str] = Counter()
         self._results: dict[str, tuple[bytes, int | None]] = {}
         self._revocations: dict[str, Revocation] = {}
+        self._locks: dict[tuple[str, str], Holder] = {}
+        self._hits: dict[str, deque[Instant]] = {}
+        self._counters: dict[str, int] = {}
 
     def _remove(self, table: dict[Any, Any], key: object) -> bool:
         there = table.pop(key, None) is not None

@@ -10,10 +10,12 @@ import apsw
 
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
-from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource
+from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, checked_expire_time
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Durability, Settings
 from liteq.storage.sqlite.database import Database
+from liteq.storage.sqlite.limits import LimitVerbs
+from liteq.storage.sqlite.locks import LockVerbs
 from liteq.storage.sqlite.messages import MessageVerbs
 from liteq.storage.sqlite.periodic import PeriodicVerbs
 from liteq.storage.sqlite.results import ResultVerbs
@@ -24,7 +26,7 @@ _PAGES_BEFORE_RESTART = 32_000
 _MAX_PAYLOAD = 999_000_000
 
 
-class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, Storage):
+class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVerbs, Storage):
     """A named queue in a SQLite file; several queues may share one. Making one opens nothing.
 
     Args:
@@ -39,6 +41,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, Storage):
         timeout: seconds to wait for another process's write lock. Whoever holds it waits for the disk at the
             most, but disks have been seen to stand still for longer than the five seconds that huey allows.
         strict_fifo: accepted; the order is always strict.
+        expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
 
     Raises:
         ConfigurationError: for an option that is unknown or has no such value.
@@ -57,6 +60,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, Storage):
         journal_mode: str = "wal",
         timeout: float = 60,
         strict_fifo: bool = True,
+        expire_time: float | None = None,
         **unknown: object,
     ) -> None:
         del strict_fifo
@@ -68,6 +72,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, Storage):
         _check_number("cache_mb", cache_mb)
         path = _checked_path(filename)
         self.name = name
+        self.expire_time = checked_expire_time(expire_time)
         settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, int(cache_mb))  # noqa: PTH100
         self.database = Database(settings)
 

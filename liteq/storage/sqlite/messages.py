@@ -19,6 +19,8 @@ _Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
 class MessageVerbs(ChordVerbs):
     """Messages of one queue in the file."""
 
+    expire_time: int | None
+
     def put(self, messages: Sequence[Message], now: int) -> None:
         """See the contract."""
         with self.database.write() as transaction:
@@ -155,6 +157,8 @@ class MessageVerbs(ChordVerbs):
             connection.executemany(sql.DELETE_MESSAGE, done)
         connection.executemany(sql.RETURN_TO_READY, back)
         connection.executemany(sql.INSERT_DEAD, dead)
+        if connection.execute(sql.ANY_LOCK_OF_A_CLAIM, (queue,)).get:
+            connection.execute(sql.RELEASE_LOCKS_WITHOUT_CLAIM, (queue,))
         transaction.new_work = transaction.new_work or bool(back)
         transaction.ended_tasks = transaction.ended_tasks or bool(done or dead)
 
@@ -169,12 +173,13 @@ class MessageVerbs(ChordVerbs):
             connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, ended)
 
     def _store_effects(self, transaction: Transaction, settlements: Iterable[Settlement], now: int) -> None:
-        results: list[tuple[str, str, bytes]] = []
+        results: list[tuple[str, str, bytes, int | None]] = []
         messages: list[Message] = []
         joins: list[Join] = []
+        expires = None if self.expire_time is None else now + self.expire_time
         for _, outcome in settlements:
             if outcome.results:
-                results.extend([(self.name, key, value) for key, value in outcome.results])
+                results.extend([(self.name, key, value, expires) for key, value in outcome.results])
             if outcome.messages:
                 messages.extend(outcome.messages)
             if outcome.joins:

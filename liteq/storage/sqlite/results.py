@@ -17,10 +17,10 @@ class ResultVerbs:
     name: str
     database: Database
 
-    def put_result(self, key: str, value: bytes) -> None:
+    def put_result(self, key: str, value: bytes, *, expires: int | None = None) -> None:
         """See the contract."""
         with self.database.write() as transaction:
-            transaction.connection.execute(sql.PUT_RESULT, (self.name, key, value))
+            transaction.connection.execute(sql.PUT_RESULT, (self.name, key, value, expires))
             transaction.ended_tasks = True
 
     def put_if_empty(self, key: str, value: bytes, *, now: int, expires: int | None = None) -> bool:

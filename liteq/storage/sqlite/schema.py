@@ -106,6 +106,7 @@ TABLES: Final = (
         value BLOB NOT NULL,
         PRIMARY KEY (queue, key)
     ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX result_expires ON result (queue, expires) WHERE expires IS NOT NULL",
     """CREATE TABLE revocation (
         queue TEXT NOT NULL,
         key TEXT NOT NULL,
@@ -115,6 +116,41 @@ TABLES: Final = (
         PRIMARY KEY (queue, key)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX revocation_terminate ON revocation (queue) WHERE terminate",
+    # `seq`, `attempt` and `owner` are those of the claim that it belongs to, if it does not to the process.
+    """CREATE TABLE lock (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        token TEXT NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started TEXT NOT NULL,
+        seq INTEGER,
+        attempt INTEGER,
+        owner INTEGER,
+        expires INTEGER,
+        PRIMARY KEY (queue, name, token)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX lock_claim ON lock (queue, seq) WHERE seq IS NOT NULL",
+    "CREATE INDEX lock_expires ON lock (queue, expires) WHERE expires IS NOT NULL",
+    # A log of the latest hits of each rate limit; `number` counts them, so that the one that is `limit`
+    # places back is found at once.
+    """CREATE TABLE hit (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        boot TEXT NOT NULL,
+        ticks INTEGER NOT NULL,
+        wall INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (queue, name, number)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX hit_until ON hit (queue, boot, until)",
+    """CREATE TABLE counter (
+        queue TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value INTEGER NOT NULL,
+        PRIMARY KEY (queue, key)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE consumer (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,

@@ -174,8 +174,8 @@ ON CONFLICT (queue) DO UPDATE SET version = version + 1"""
 # Results
 
 PUT_RESULT: Final = """
-INSERT INTO result (queue, key, value) VALUES (?1, ?2, ?3)
-ON CONFLICT (queue, key) DO UPDATE SET value = ?3, expires = NULL"""
+INSERT INTO result (queue, key, value, expires) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (queue, key) DO UPDATE SET value = ?3, expires = ?4"""
 
 PUT_RESULT_IF_EMPTY: Final = """
 INSERT INTO result (queue, key, value, expires) VALUES (?1, ?2, ?3, ?4)
@@ -191,6 +191,11 @@ DELETE FROM result WHERE queue = ?1 AND key = ?2 RETURNING CASE WHEN expires <= 
 RESULTS: Final = "SELECT key, value FROM result WHERE queue = ? AND (expires IS NULL OR expires > ?)"
 
 COUNT_RESULTS: Final = "SELECT count(*) FROM result WHERE queue = ? AND (expires IS NULL OR expires > ?)"
+
+EXPIRED_RESULTS: Final = """
+SELECT queue, key FROM result WHERE queue = ? AND expires <= ? ORDER BY expires LIMIT ?"""
+
+DELETE_RESULT: Final = "DELETE FROM result WHERE queue = ? AND key = ?"
 
 IS_LIVE: Final = """
 SELECT EXISTS (
@@ -223,6 +228,90 @@ ANY_REVOCATION: Final = "SELECT EXISTS (SELECT 1 FROM revocation WHERE queue = ?
 DELETE_REVOCATION_OF_MESSAGE: Final = """
 DELETE FROM revocation WHERE queue = ?1 AND key = (SELECT 'r:' || id FROM queue WHERE seq = ?2)"""
 
+# Locks
+
+COUNT_OTHER_HOLDERS: Final = """
+SELECT count(*) FROM lock WHERE queue = ? AND name = ? AND token <> ? AND (expires IS NULL OR expires > ?)"""
+
+END_EXPIRED_LOCKS: Final = "DELETE FROM lock WHERE queue = ? AND name = ? AND expires <= ?"
+
+ACQUIRE_LOCK: Final = """
+INSERT INTO lock (queue, name, token, host, pid, started, seq, attempt, owner, expires)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+WHERE (SELECT count(*) FROM lock WHERE queue = ?1 AND name = ?2 AND token <> ?3) < ?11
+AND (?7 IS NULL OR EXISTS (
+    SELECT 1 FROM claim WHERE seq = ?7 AND attempt = ?8 AND owner = ?9 AND queue = ?1))
+ON CONFLICT (queue, name, token) DO UPDATE SET expires = excluded.expires
+WHERE host = excluded.host AND pid = excluded.pid AND started = excluded.started
+AND seq IS excluded.seq AND attempt IS excluded.attempt AND owner IS excluded.owner
+RETURNING 1"""
+
+RENEW_LOCK: Final = """
+UPDATE lock SET expires = ?7
+WHERE queue = ?1 AND name = ?2 AND token = ?3 AND host = ?4 AND pid = ?5 AND started = ?6
+AND (expires IS NULL OR expires > ?8) RETURNING 1"""
+
+RELEASE_LOCK: Final = """
+DELETE FROM lock
+WHERE queue = ?1 AND name = ?2 AND token = ?3 AND host = ?4 AND pid = ?5 AND started = ?6
+RETURNING expires IS NULL OR expires > ?7"""
+
+LOCKS: Final = """
+SELECT name, token, host, pid, started, seq, attempt, owner, expires FROM lock
+WHERE queue = ?1 AND (expires IS NULL OR expires > ?2) ORDER BY name, token"""
+
+LOCKS_OF_NAME: Final = """
+SELECT name, token, host, pid, started, seq, attempt, owner, expires FROM lock
+WHERE queue = ?1 AND (expires IS NULL OR expires > ?2) AND name = ?3 ORDER BY token"""
+
+CLEAR_LOCK: Final = "DELETE FROM lock WHERE queue = ? AND name = ?"
+
+ANY_LOCK_OF_A_CLAIM: Final = """
+SELECT EXISTS (SELECT 1 FROM lock INDEXED BY lock_claim WHERE queue = ? AND seq IS NOT NULL)"""
+
+RELEASE_LOCKS_WITHOUT_CLAIM: Final = """
+DELETE FROM lock INDEXED BY lock_claim WHERE queue = ? AND seq IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM claim AS c WHERE c.seq = lock.seq AND c.attempt = lock.attempt AND c.owner = lock.owner)"""
+
+EXPIRED_LOCKS: Final = """
+SELECT queue, name, token FROM lock WHERE queue = ? AND expires <= ? ORDER BY expires LIMIT ?"""
+
+DELETE_LOCK: Final = "DELETE FROM lock WHERE queue = ? AND name = ? AND token = ?"
+
+# Rate limits
+
+LAST_HIT: Final = "SELECT max(number) FROM hit WHERE queue = ? AND name = ?"
+
+GET_HIT: Final = "SELECT boot, ticks, wall FROM hit WHERE queue = ? AND name = ? AND number = ?"
+
+INSERT_HIT: Final = """
+INSERT INTO hit (queue, name, number, boot, ticks, wall, until) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+
+DELETE_OLD_HITS: Final = "DELETE FROM hit WHERE queue = ? AND name = ? AND number <= ?"
+
+HITS: Final = "SELECT boot, ticks, wall FROM hit WHERE queue = ? AND name = ? ORDER BY number DESC"
+
+CLEAR_HITS: Final = "DELETE FROM hit WHERE queue = ? AND name = ? RETURNING 1"
+
+# Three ranges of the index: this boot, and those before it (by the wall clock), whose names sort either way.
+HITS_THAT_ARE_OVER: Final = """
+SELECT queue, name, number FROM hit WHERE queue = ?1 AND boot = ?2 AND until <= ?3
+UNION ALL SELECT queue, name, number FROM hit WHERE queue = ?1 AND boot < ?2 AND wall - ticks + until <= ?4
+UNION ALL SELECT queue, name, number FROM hit WHERE queue = ?1 AND boot > ?2 AND wall - ticks + until <= ?4
+LIMIT ?5"""
+
+DELETE_HIT: Final = "DELETE FROM hit WHERE queue = ? AND name = ? AND number = ?"
+
+# Counters
+
+GET_COUNTER: Final = "SELECT value FROM counter WHERE queue = ? AND key = ?"
+
+PUT_COUNTER: Final = """
+INSERT INTO counter (queue, key, value) VALUES (?1, ?2, ?3)
+ON CONFLICT (queue, key) DO UPDATE SET value = ?3"""
+
+DELETE_COUNTER: Final = "DELETE FROM counter WHERE queue = ? AND key = ? RETURNING 1"
+
 # Inspection
 
 PENDING: Final = """
@@ -247,5 +336,18 @@ FROM dead AS d JOIN queue AS q ON q.seq = d.seq WHERE d.queue = ? ORDER BY d.die
 
 FLUSH: Final = tuple(
     f"DELETE FROM {table} WHERE queue = ?"  # noqa: S608 -- names of our own tables
-    for table in ("priority", "schedule", "chord", "claim", "dead", "stage", "queue", "result", "revocation")
+    for table in (
+        "priority",
+        "schedule",
+        "chord",
+        "claim",
+        "dead",
+        "stage",
+        "queue",
+        "result",
+        "revocation",
+        "lock",
+        "hit",
+        "counter",
+    )  # fmt: skip
 )

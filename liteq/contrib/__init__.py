@@ -1,0 +1,1 @@
+"""What builds on liteq for frameworks and special needs."""
