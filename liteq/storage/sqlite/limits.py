@@ -78,7 +78,11 @@ class LimitVerbs:
         over = (
             (sql.EXPIRED_RESULTS, (self.name, now.wall), sql.DELETE_RESULT),
             (sql.EXPIRED_LOCKS, (self.name, monotonic), sql.DELETE_LOCK),
-            (sql.HITS_THAT_ARE_OVER, (self.name, now.boot, now.ticks, now.wall), sql.DELETE_HIT),
+            (
+                sql.HITS_THAT_ARE_OVER,
+                (self.name, now.boot, now.ticks, now.wall),
+                sql.DELETE_HIT,
+            ),
         )
         return sum(self._prune(find, row, delete, limit) for find, row, delete in over)
 

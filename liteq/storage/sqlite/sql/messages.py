@@ -1,0 +1,92 @@
+"""Messages: arrival, claims and their ends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Arrival
+
+INSERT_MESSAGE: Final = """
+INSERT INTO queue (queue, id, name, priority, at_most_once, links, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+RETURNING seq"""
+
+INSERT_READY: Final = "INSERT INTO priority (queue, rank, seq, attempt, crashes) VALUES (?, ?, ?, ?, ?)"
+
+INSERT_SCHEDULED: Final = "INSERT INTO schedule (queue, due, seq, attempt, crashes) VALUES (?, ?, ?, ?, ?)"
+
+# The schedule
+
+NEXT_DUE: Final = "SELECT due FROM schedule WHERE queue = ? ORDER BY due LIMIT 1"
+
+PROMOTE_DUE: Final = """
+INSERT INTO priority (queue, rank, seq, attempt, crashes)
+SELECT s.queue, -q.priority, s.seq, s.attempt, s.crashes
+FROM (SELECT * FROM schedule WHERE queue = ?1 AND due <= ?2 ORDER BY due, seq LIMIT ?3) AS s
+JOIN queue AS q ON q.seq = s.seq"""
+
+DELETE_PROMOTED: Final = """
+DELETE FROM schedule WHERE (queue, due, seq) IN (
+    SELECT queue, due, seq FROM schedule WHERE queue = ?1 AND due <= ?2 ORDER BY due, seq LIMIT ?3)"""
+
+DUE_MESSAGES: Final = """
+SELECT q.seq, q.data, q.links FROM schedule AS s JOIN queue AS q ON q.seq = s.seq
+WHERE s.queue = ? AND s.due <= ? ORDER BY s.due, s.seq"""
+
+DELETE_DUE: Final = "DELETE FROM schedule WHERE queue = ? AND due <= ?"
+
+# Claims
+
+READY_MESSAGES: Final = """
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
+FROM priority AS p JOIN queue AS q ON q.seq = p.seq
+WHERE p.queue = ? ORDER BY p.rank, p.seq LIMIT ?"""
+
+READY_MESSAGES_OF_ID: Final = """
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
+FROM queue AS q JOIN priority AS p ON p.queue = q.queue AND p.rank = -q.priority AND p.seq = q.seq
+WHERE q.queue = ? AND q.id = ? ORDER BY p.seq LIMIT ?"""
+
+DELETE_READY: Final = "DELETE FROM priority WHERE queue = ? AND rank = ? AND seq = ?"
+
+INSERT_CLAIM: Final = """
+INSERT INTO claim (seq, queue, owner, attempt, crashes, revoked, lease) VALUES (?, ?, ?, ?, ?, ?, ?)"""
+
+EXTEND_CLAIMS: Final = "UPDATE claim SET lease = ? WHERE queue = ? AND owner = ?"
+
+_CLAIMED: Final = """
+SELECT c.seq, c.attempt, c.owner, q.id, q.name, q.data, q.priority, c.crashes, q.at_most_once, c.revoked,
+    q.links
+FROM claim AS c JOIN queue AS q ON q.seq = c.seq"""
+
+CLAIMED_DATA: Final = """
+SELECT q.data FROM claim AS c JOIN queue AS q ON q.seq = c.seq
+WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ?"""
+
+TOP_RANK: Final = "SELECT rank FROM priority WHERE queue = ? ORDER BY rank LIMIT 1"
+
+CLAIMS_OF: Final = _CLAIMED + " WHERE c.queue = ? AND c.owner = ? ORDER BY -q.priority, c.seq"
+
+CLAIMS_EXPIRED: Final = _CLAIMED + " WHERE c.queue = ? AND c.lease <= ? ORDER BY -q.priority, c.seq"
+
+# The end of a claim
+
+END_CLAIM: Final = """
+DELETE FROM claim WHERE seq = ? AND attempt = ? AND owner = ? AND queue = ?
+RETURNING seq, attempt, owner, crashes"""
+
+DELETE_MESSAGE: Final = "DELETE FROM queue WHERE seq = ?"
+
+RETURN_TO_READY: Final = """
+INSERT INTO priority (queue, rank, seq, attempt, crashes)
+SELECT queue, -priority, seq, ?2, ?3 FROM queue WHERE seq = ?1"""
+
+INSERT_DEAD: Final = """
+INSERT INTO dead (seq, queue, attempt, crashes, died, reason) VALUES (?, ?, ?, ?, ?, ?)"""
+
+REVIVE: Final = """
+INSERT INTO priority (queue, rank, seq, attempt, crashes)
+SELECT q.queue, -q.priority, q.seq, d.attempt, 0 FROM queue AS q JOIN dead AS d ON d.seq = q.seq
+WHERE q.queue = ?1 AND q.id = ?2"""
+
+DELETE_REVIVED: Final = """
+DELETE FROM dead WHERE seq IN (SELECT seq FROM queue WHERE queue = ?1 AND id = ?2)"""
