@@ -227,7 +227,7 @@ def test_a_secret_is_replaced_while_tasks_wait(write, consume):
     waiting = old.echo("old")
     new = write("SignedSerializer(secret='two', fallback_secrets=['one'])")
     consume()
-    assert get(new.huey._handle(waiting.task)) == "old"
+    assert new.huey.result(waiting.id, blocking=True, timeout=PATIENCE) == "old"
     assert get(new.echo("new")) == "new"
     with pytest.raises(BadSignature):
         get(old.echo("unread"))
