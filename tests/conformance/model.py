@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
+from liteq.messages import Claim, ClaimKey, Disposition, Join, MemberEnd, Message, Revocation, Settlement
 
-READY, SCHEDULED, CLAIMED, DEAD = "ready", "scheduled", "claimed", "dead"
+READY, SCHEDULED, WAITING, CLAIMED, DEAD = "ready", "scheduled", "waiting", "claimed", "dead"
 
 
 @dataclass
@@ -20,6 +20,10 @@ class Row:
     owner: int = 0
     lease: int = 0
     revoked: bool = False
+    ends: dict[int, MemberEnd] = field(default_factory=dict)
+
+    def all_ends(self) -> list[MemberEnd]:
+        return [end for _, end in sorted(self.ends.items())]
 
 
 class Model:
@@ -43,16 +47,17 @@ class Model:
     def put(self, messages: list[Message], now: int) -> None:
         for message in messages:
             self._arrivals += 1
-            waits = message.due is not None and message.due > now
-            state = SCHEDULED if waits else READY
+            state = WAITING if message.gathers else _state(message, now)
             self.rows.append(Row(message, self._arrivals, state, message.attempt, message.crashes))
 
-    def claim(self, owner: int, limit: int, now: int, lease: int, startable: int | None) -> list[Row]:
+    def claim(
+        self, owner: int, limit: int, now: int, lease: int, startable: int | None, only: str | None = None
+    ) -> list[Row]:
         for row in self.of(SCHEDULED):
             if row.message.due <= now:
                 row.state = READY
         claimed: list[Row] = []
-        for row in self.ready()[:limit]:
+        for row in [row for row in self.ready() if only in {None, row.message.id}][:limit]:
             if row.message.at_most_once and startable is not None and len(claimed) >= startable:
                 break
             row.state, row.owner, row.lease, row.attempt = CLAIMED, owner, lease, row.attempt + 1
@@ -85,6 +90,15 @@ class Model:
                 self.revocations.pop(f"r:{row.message.id}", None)
         self.results.update(outcome.results)
         self.put(list(outcome.messages), now)
+        for join in outcome.joins:
+            self._note_end(join, now)
+
+    def _note_end(self, join: Join, now: int) -> None:
+        for row in self.of(WAITING):
+            if row.message.id == join.chord:
+                row.ends.setdefault(join.position, MemberEnd(join.kind, join.value, now))
+                if len(row.ends) == row.message.gathers:
+                    row.state = _state(row.message, now)
 
     def holder(self, claim: Claim, key: ClaimKey) -> Row | None:
         """The row that a claim holds, if it still does."""
@@ -100,4 +114,8 @@ class Model:
         return len(rows)
 
     def is_live(self, id: str) -> bool:
-        return any(id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, CLAIMED))
+        return any(id in (row.message.id, *row.message.chain) for row in self.rows if row.state != DEAD)
+
+
+def _state(message: Message, now: int) -> str:
+    return SCHEDULED if message.due is not None and message.due > now else READY

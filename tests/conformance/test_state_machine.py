@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation
-from liteq.storage.base import Storage
+from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Revocation
+from liteq.storage.base import Storage, Taken
 
 from .building import LEASE, NOW, SECOND, identity, message, settlement
 from .conftest import BACKENDS
-from .model import CLAIMED, DEAD, READY, SCHEDULED, Model, Row
+from .model import CLAIMED, DEAD, READY, SCHEDULED, WAITING, Model, Row
 
 NAMES = ("app.one", "app.two")
 RECENT = 10
@@ -36,6 +36,8 @@ columns = st.fixed_dictionaries(
         "at_most_once": st.booleans(),
         "chain": st.lists(ids, max_size=2).map(tuple),
         "attempt": st.integers(0, 2),
+        "joins": st.none() | st.tuples(ids, st.integers(0, 2)),
+        "gathers": st.none() | st.integers(0, 2),
     }
 )
 batches = st.lists(columns, max_size=4)
@@ -46,6 +48,9 @@ outcomes = st.fixed_dictionaries(
         "results": st.lists(st.tuples(ids, st.binary(max_size=3)), max_size=2).map(tuple),
     }
 )
+
+
+ends = st.tuples(st.integers(0, 2), st.sampled_from(EndKind), st.binary(max_size=3))
 
 
 class Comparison(RuleBasedStateMachine):
@@ -105,6 +110,15 @@ class Comparison(RuleBasedStateMachine):
         assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
         self.claims.extend(claimed)
 
+    @rule(who=st.integers(0, 1), id=ids)
+    def claim_one(self, who: int, id: str) -> None:
+        lease = self.monotonic + 3 * SECOND
+        only = self.real(id)
+        claimed = self.storage.claim(self.owners[who], 4, now=self.now, lease=lease, only=only)
+        expected = self.model.claim(self.owners[who], 4, self.now, lease, None, only)
+        assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
+        self.claims.extend(claimed)
+
     @rule(data=st.data(), batch=batches, outcome=outcomes)
     def settle(self, data: st.DataObject, batch: list[dict[str, object]], outcome: dict[str, object]) -> None:
         if not self.claims:
@@ -113,7 +127,10 @@ class Comparison(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from([*active, *self.claims[-2:]]), "claim, perhaps one that has ended")
         later = data.draw(st.sampled_from([0, 0, 0, 1]), "attempts that nobody has had")
         key = ClaimKey(claim.seq, claim.attempt + later, claim.owner)
-        end = settlement(key, messages=tuple(self.fresh(batch)), **outcome)
+        waiting = [row.message.id for row in self.model.of(WAITING)]
+        chords = st.lists(st.tuples(st.sampled_from([*waiting, self.real("recent0")]), ends), max_size=3)
+        joins = tuple(Join(chord, *end) for chord, end in data.draw(chords, "ends of members"))
+        end = settlement(key, messages=tuple(self.fresh(batch)), joins=joins, **outcome)
         row = self.model.holder(claim, key)
         assert self.storage.settle([end], self.now) == [row is not None]
         if row is not None:
@@ -156,7 +173,9 @@ class Comparison(RuleBasedStateMachine):
     @rule()
     def take_due(self) -> None:
         due = [row for row in self.model.scheduled() if row.message.due <= self.now]
-        assert self.storage.take_due(self.now) == [row.message.data for row in due]
+        assert self.storage.take_due(self.now) == [
+            Taken(row.message.data, None if row.message.gathers is None else row.all_ends()) for row in due
+        ]
         self.model.rows = [row for row in self.model.rows if row not in due]
 
     @rule()
@@ -172,6 +191,12 @@ class Comparison(RuleBasedStateMachine):
     # What can be seen of it
 
     @invariant()
+    def the_same_has_ended(self) -> None:
+        for claim in getattr(self, "claims", []):
+            row = self.model.holder(claim, claim.key)
+            assert self.storage.ends_of(claim.key) == (None if row is None else row.all_ends())
+
+    @invariant()
     def the_same_is_seen(self) -> None:
         if not hasattr(self, "storage"):
             return
@@ -180,6 +205,7 @@ class Comparison(RuleBasedStateMachine):
         assert storage.scheduled() == [row.message.data for row in model.scheduled()]
         assert storage.pending_count() == len(model.of(READY))
         assert storage.scheduled_count() == len(model.of(SCHEDULED))
+        assert storage.waiting_count() == len(model.of(WAITING))
         assert storage.running_count() == len(model.of(CLAIMED))
         assert {(dead.id, dead.attempts, dead.crashes) for dead in storage.dead()} == {
             (row.message.id, row.attempt, row.crashes) for row in model.of(DEAD)
@@ -206,13 +232,16 @@ class Comparison(RuleBasedStateMachine):
 
 
 def seen(claim: Claim) -> tuple[object, ...]:
-    return claim.id, claim.attempt, claim.owner, claim.priority, claim.crashes, claim.revoked, claim.chain
+    return (
+        claim.id, claim.attempt, claim.owner, claim.priority, claim.crashes, claim.revoked, claim.chain,
+        claim.joins, claim.gathers,
+    )  # fmt: skip
 
 
 def wanted(row: Row) -> tuple[object, ...]:
     return (
         row.message.id, row.attempt, row.owner, row.message.priority, row.crashes, row.revoked,
-        row.message.chain,
+        row.message.chain, row.message.joins, row.message.gathers,
     )  # fmt: skip
 
 
