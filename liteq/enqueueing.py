@@ -57,7 +57,9 @@ class Enqueueing:
         return [handle_of(cast("ResultHost", self), canvas) if self.results else None for canvas in canvases]
 
     def _run_here(self, tasks: list[Task]) -> None:
-        self.storage.put([self.message_of(task) for task in tasks if task.gathers], clock.now())
+        callbacks = [self.message_of(task) for task in tasks if task.gathers]
+        if callbacks:
+            self.storage.put(callbacks, clock.now())
         for task in tasks:
             if not task.gathers:  # a callback runs with the end of its last member
                 task.resolve_expires(self.utc)

@@ -23,6 +23,9 @@ class Row:
     revoked: bool = False
     ends: dict[int, MemberEnd] = field(default_factory=dict)
 
+    def all_ends(self) -> list[MemberEnd]:
+        return [end for _, end in sorted(self.ends.items())]
+
 
 class Model:
     """One queue. Claims are told apart by id and attempt: the numbers of messages are the backend's own."""
@@ -46,25 +49,17 @@ class Model:
     def put(self, messages: list[Message], now: int) -> None:
         for message in messages:
             self._arrivals += 1
-            state = WAITING if message.gathers else self._state(message, now)
+            state = WAITING if message.gathers else _state(message, now)
             self.rows.append(Row(message, self._arrivals, state, message.attempt, message.crashes))
 
-    def _state(self, message: Message, now: int) -> str:
-        return SCHEDULED if message.due is not None and message.due > now else READY
-
-    def join(self, join: Join, now: int) -> None:
-        for row in self.of(WAITING):
-            if row.message.id == join.chord:
-                row.ends.setdefault(join.position, MemberEnd(join.kind, join.value, now))
-                if len(row.ends) == row.message.gathers:
-                    row.state = self._state(row.message, now)
-
-    def claim(self, owner: int, limit: int, now: int, lease: int, startable: int | None) -> list[Row]:
+    def claim(
+        self, owner: int, limit: int, now: int, lease: int, startable: int | None, only: str | None = None
+    ) -> list[Row]:
         for row in self.of(SCHEDULED):
             if row.message.due <= now:
                 row.state = READY
         claimed: list[Row] = []
-        for row in self.ready()[:limit]:
+        for row in [row for row in self.ready() if only in {None, row.message.id}][:limit]:
             if row.message.at_most_once and startable is not None and len(claimed) >= startable:
                 break
             row.state, row.owner, row.lease, row.attempt = CLAIMED, owner, lease, row.attempt + 1
@@ -96,9 +91,16 @@ class Model:
             if outcome.status != "retrying":
                 self.revocations.pop(f"r:{row.message.id}", None)
         self.results.update(outcome.results)
-        for join in outcome.joins:
-            self.join(join, now)
         self.put(list(outcome.messages), now)
+        for join in outcome.joins:
+            self._note_end(join, now)
+
+    def _note_end(self, join: Join, now: int) -> None:
+        for row in self.of(WAITING):
+            if row.message.id == join.chord:
+                row.ends.setdefault(join.position, MemberEnd(join.kind, join.value, now))
+                if len(row.ends) == row.message.gathers:
+                    row.state = _state(row.message, now)
 
     def holder(self, claim: Claim, key: ClaimKey) -> Row | None:
         """The row that a claim holds, if it still does."""
@@ -114,9 +116,7 @@ class Model:
         return len(rows)
 
     def is_live(self, id: str) -> bool:
-        return any(
-            id in (row.message.id, *row.message.chain) for row in self.of(READY, SCHEDULED, WAITING, CLAIMED)
-        )
+        return any(id in (row.message.id, *row.message.chain) for row in self.rows if row.state != DEAD)
 
     def held(self, now: int) -> list[Holder]:
         """The locks, by name and token."""
@@ -137,3 +137,7 @@ class Model:
         mine = [lock for lock in self.held(now) if lock[:3] == holder[:3]]
         self.locks = [lock for lock in self.held(now) if lock not in mine]
         return bool(mine)
+
+
+def _state(message: Message, now: int) -> str:
+    return SCHEDULED if message.due is not None and message.due > now else READY

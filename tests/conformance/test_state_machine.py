@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Revocation
-from liteq.storage.base import Holder, Instant, Storage
+from liteq.storage.base import Holder, Instant, Storage, Taken
 
 from .building import LEASE, NOW, SECOND, identity, message, settlement
 from .conftest import BACKENDS
@@ -36,7 +36,8 @@ columns = st.fixed_dictionaries(
         "at_most_once": st.booleans(),
         "chain": st.lists(ids, max_size=2).map(tuple),
         "attempt": st.integers(0, 2),
-        "gathers": st.sampled_from([None, None, None, 1, 2]),
+        "joins": st.none() | st.tuples(ids, st.integers(0, 2)),
+        "gathers": st.none() | st.integers(0, 2),
     }
 )
 locks = st.builds(
@@ -55,9 +56,7 @@ outcomes = st.fixed_dictionaries(
 )
 
 
-ends = st.lists(
-    st.builds(Join, ids, st.integers(0, 2), st.sampled_from(EndKind), st.binary(max_size=3)), max_size=2
-)
+ends = st.tuples(st.integers(0, 2), st.sampled_from(EndKind), st.binary(max_size=3))
 
 
 class Comparison(RuleBasedStateMachine):
@@ -117,6 +116,15 @@ class Comparison(RuleBasedStateMachine):
         assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
         self.claims.extend(claimed)
 
+    @rule(who=st.integers(0, 1), id=ids)
+    def claim_one(self, who: int, id: str) -> None:
+        lease = self.monotonic + 3 * SECOND
+        only = self.real(id)
+        claimed = self.storage.claim(self.owners[who], 4, now=self.now, lease=lease, only=only)
+        expected = self.model.claim(self.owners[who], 4, self.now, lease, None, only)
+        assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
+        self.claims.extend(claimed)
+
     @rule(data=st.data(), batch=batches, outcome=outcomes)
     def settle(self, data: st.DataObject, batch: list[dict[str, object]], outcome: dict[str, object]) -> None:
         if not self.claims:
@@ -125,13 +133,10 @@ class Comparison(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from([*active, *self.claims[-2:]]), "claim, perhaps one that has ended")
         later = data.draw(st.sampled_from([0, 0, 0, 1]), "attempts that nobody has had")
         key = ClaimKey(claim.seq, claim.attempt + later, claim.owner)
-        joins = [join._replace(chord=self.real(join.chord)) for join in data.draw(ends, "ends of members")]
         waiting = [row.message.id for row in self.model.of(WAITING)]
-        if waiting:
-            joins += [
-                Join(data.draw(st.sampled_from(waiting)), position, EndKind.VALUE) for position in (0, 1)
-            ]
-        end = settlement(key, messages=tuple(self.fresh(batch)), joins=tuple(joins), **outcome)
+        chords = st.lists(st.tuples(st.sampled_from([*waiting, self.real("recent0")]), ends), max_size=3)
+        joins = tuple(Join(chord, *end) for chord, end in data.draw(chords, "ends of members"))
+        end = settlement(key, messages=tuple(self.fresh(batch)), joins=joins, **outcome)
         row = self.model.holder(claim, key)
         assert self.storage.settle([end], self.now) == [row is not None]
         if row is not None:
@@ -211,8 +216,9 @@ class Comparison(RuleBasedStateMachine):
     @rule()
     def take_due(self) -> None:
         due = [row for row in self.model.scheduled() if row.message.due <= self.now]
-        taken = [message.data for message in self.storage.take_due(self.now)]
-        assert taken == [row.message.data for row in due]
+        assert self.storage.take_due(self.now) == [
+            Taken(row.message.data, None if row.message.gathers is None else row.all_ends()) for row in due
+        ]
         self.model.rows = [row for row in self.model.rows if row not in due]
 
     @rule()
@@ -226,6 +232,12 @@ class Comparison(RuleBasedStateMachine):
             1 / 0
 
     # What can be seen of it
+
+    @invariant()
+    def the_same_has_ended(self) -> None:
+        for claim in getattr(self, "claims", []):
+            row = self.model.holder(claim, claim.key)
+            assert self.storage.ends_of(claim.key) == (None if row is None else row.all_ends())
 
     @invariant()
     def the_same_is_seen(self) -> None:
@@ -258,22 +270,22 @@ class Comparison(RuleBasedStateMachine):
             rows = [row for row in self.model.of(CLAIMED) if row.owner == owner]
             rows.sort(key=lambda row: (-row.message.priority, row.place))
             assert held == [wanted(row) for row in rows]
-            for claim, row in zip(self.storage.held(owner), rows, strict=True):
-                ends = [end for _, end in sorted(row.ends.items())]
-                assert self.storage.ends_of(claim.key) == ends
         expired = {row.message.id for row in self.model.of(CLAIMED) if row.lease <= self.monotonic}
         assert {claim.id for claim in self.storage.expired(self.monotonic)} == expired
         assert self.storage.locks(now=self.monotonic) == self.model.held(self.monotonic)
 
 
 def seen(claim: Claim) -> tuple[object, ...]:
-    return claim.id, claim.attempt, claim.owner, claim.priority, claim.crashes, claim.revoked, claim.chain
+    return (
+        claim.id, claim.attempt, claim.owner, claim.priority, claim.crashes, claim.revoked, claim.chain,
+        claim.joins, claim.gathers,
+    )  # fmt: skip
 
 
 def wanted(row: Row) -> tuple[object, ...]:
     return (
         row.message.id, row.attempt, row.owner, row.message.priority, row.crashes, row.revoked,
-        row.message.chain,
+        row.message.chain, row.message.joins, row.message.gathers,
     )  # fmt: skip
 
 

@@ -348,6 +348,8 @@ def test_tasks_wait_for_room_and_none_is_lost(declare, consume):
     hits = [text for text in app.notes() if text.startswith("hit")]
     assert len(hits) == 60
     moments = sorted(int(text.split()[1]) for text in hits)
-    assert moments[-1] - moments[0] >= 0.9 * 5 * 200_000  # six times ten, so five spans lie between
+    assert (
+        moments[-1] - moments[0] >= 0.5 * 5 * 200_000
+    )  # six times ten: five spans, less what a note may be late
     assert app.huey.dead() == []
     assert consumer.stop() == 0

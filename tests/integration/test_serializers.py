@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from liteq import SKIPPED, Error, TaskException
+from liteq import SKIPPED, Error, Result, TaskException
 from liteq.exceptions import BadSignature, SerializationError
 
 from .consumer import PATIENCE, ROOT, get, wait_until
@@ -227,7 +227,7 @@ def test_a_secret_is_replaced_while_tasks_wait(write, consume):
     waiting = old.echo("old")
     new = write("SignedSerializer(secret='two', fallback_secrets=['one'])")
     consume()
-    assert new.huey.result(waiting.id, blocking=True, timeout=PATIENCE) == "old"
+    assert get(Result(new.huey, waiting.task)) == "old"
     assert get(new.echo("new")) == "new"
     with pytest.raises(BadSignature):
         get(old.echo("unread"))

@@ -39,9 +39,16 @@ def elsewhere(call):
         return pool.submit(call).result(PATIENCE)
 
 
-def pass_time(monkeypatch, seconds):
-    now = clock.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: now + int(seconds * clock.SECOND))
+@pytest.fixture
+def pass_time(monkeypatch):
+    """A clock that stands still but for the seconds that it is told to pass."""
+    now = [clock.monotonic()]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+
+    def advance(seconds):
+        now[0] += int(seconds * clock.SECOND)
+
+    return advance
 
 
 # A lock
@@ -118,21 +125,21 @@ def test_clear_frees_what_another_holds(huey):
     assert (lock.clear(), lock.clear(), lock.is_locked()) == (True, False, False)
 
 
-def test_a_lock_ends_after_its_ttl(huey, monkeypatch):
+def test_a_lock_ends_after_its_ttl(huey, pass_time):
     lock = huey.lock_task("a", ttl=10)
     lock.acquire()
-    pass_time(monkeypatch, 9.9)
+    pass_time(9.9)
     assert lock.is_locked()
-    pass_time(monkeypatch, 0.2)
+    pass_time(0.2)
     assert not lock.is_locked()
     assert not lock.release()
     huey.lock_task("a", ttl=timedelta(minutes=1)).acquire()
 
 
-def test_who_comes_back_after_its_ttl_does_not_release_the_next_one(huey, monkeypatch):
+def test_who_comes_back_after_its_ttl_does_not_release_the_next_one(huey, pass_time):
     lock = huey.lock_task("a", ttl=10)
     with lock:
-        pass_time(monkeypatch, 11)
+        pass_time(11)
         elsewhere(lock.acquire)
     assert lock.is_locked()
 
@@ -201,10 +208,10 @@ def test_a_forked_child_has_an_identity_of_its_own(tmp_path):
     huey.storage.close()
 
 
-def test_a_lock_that_is_often_left_to_its_ttl_takes_no_room(huey, monkeypatch):
+def test_a_lock_that_is_often_left_to_its_ttl_takes_no_room(huey, pass_time):
     lock = huey.lock_task("a", ttl=1)
     for _ in range(3):
-        pass_time(monkeypatch, 2)
+        pass_time(2)
         lock.acquire()
     assert len(lock._held) == 1
     assert lock.release()
@@ -368,14 +375,14 @@ def test_a_slot_is_released_by_its_name_from_anywhere(huey):
     assert TaskSemaphore(huey, "s").release("mine")
 
 
-def test_a_slot_ends_after_its_timeout_unless_it_is_renewed(huey, monkeypatch):
+def test_a_slot_ends_after_its_timeout_unless_it_is_renewed(huey, pass_time):
     semaphore = TaskSemaphore(huey, "s", 1, timeout=10)
     slot = semaphore.acquire()
-    pass_time(monkeypatch, 9)
+    pass_time(9)
     assert semaphore.renew(slot)
-    pass_time(monkeypatch, 9)
+    pass_time(9)
     assert semaphore.holders() == [slot]
-    pass_time(monkeypatch, 2)
+    pass_time(2)
     assert semaphore.holders() == []
     assert not semaphore.renew(slot)
     assert semaphore.acquire()
