@@ -18,6 +18,8 @@ from liteq.execution import run
 from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.messages import ClaimKey, Disposition, Message, Outcome, Settlement
+from liteq.older import OlderNames, older_options
+from liteq.options import check_options
 from liteq.outcomes import Ended, dead_outcome
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
 from liteq.registry import Registry
@@ -49,7 +51,7 @@ _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
+class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection, OlderNames):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
     Args:
@@ -89,6 +91,7 @@ class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
     ) -> None:
         if not name or type(name) is not str:
             raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+        results, immediate = older_options(storage_kwargs, results, immediate)
         self.name = name
         self.results = results
         self.store_none = store_none
@@ -219,6 +222,7 @@ class Huey(Declarations, Payloads, ResultStore, Revocations, Inspection):
         preserve: bool = False,
     ) -> Any:
         """The value of the task of an id; the arguments are those of `Result.get`."""
+        check_options(id=id)
         handle = Result(self, Task(id=id))
         return handle.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
 

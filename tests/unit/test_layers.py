@@ -19,6 +19,8 @@ LARGEST_FUNCTION = 40
 LAYERS = (
     ("liteq.exceptions", "liteq.clock", "liteq.identity"),
     ("liteq.messages", "liteq.serializer", "liteq.retry", "liteq.schedules", "liteq.signals", "liteq.hooks"),
+    ("liteq.options", "liteq.misuse"),
+    ("liteq.signatures",),
     ("liteq.storage",),
     ("liteq.tasks",),
     ("liteq.registry", "liteq.current"),
@@ -26,7 +28,7 @@ LAYERS = (
     ("liteq.failure",),
     ("liteq.execution", "liteq.results", "liteq.canvas", "liteq.locks"),
     ("liteq.wrapper",),
-    ("liteq.declarations", "liteq.control", "liteq.payloads", "liteq.utils"),
+    ("liteq.declarations", "liteq.control", "liteq.payloads", "liteq.utils", "liteq.older"),
     ("liteq.api",),
     ("liteq",),
     ("liteq.workers", "liteq.contrib"),
