@@ -132,7 +132,7 @@ class Declarations:
             "timeout": timeout,
         }
         check_options(**{**attributes, **options, "name": name})
-        defaults = {f"default_{key}": value for key, value in options.items()}
+        defaults = {f"default_{key}": value for key, value in options.items() if value is not None}
 
         def decorator(func: Callable[P, R]) -> TaskWrapper[P, R]:
             check_function(func, name)
