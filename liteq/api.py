@@ -21,6 +21,8 @@ from liteq.identity import identify
 from liteq.limits import Limits, RateLimit
 from liteq.locks import Locking, TaskLock
 from liteq.messages import ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
+from liteq.older import OlderNames, older_options
+from liteq.options import check_options
 from liteq.outcomes import Ended, dead_outcome
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
 from liteq.registry import Registry
@@ -71,6 +73,7 @@ class Huey(
     Locking,
     Limits,
     Inspection,
+    OlderNames,
 ):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
 
@@ -111,6 +114,7 @@ class Huey(
     ) -> None:
         if not name or type(name) is not str:
             raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+        results, immediate = older_options(storage_kwargs, results, immediate)
         self.name = name
         self.results = results
         self.store_none = store_none
@@ -201,6 +205,7 @@ class Huey(
         preserve: bool = False,
     ) -> Any:
         """The value of the task of an id; the arguments are those of `Result.get`."""
+        check_options(id=id)
         handle = Result(self, Task(id=id))
         return handle.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
 

@@ -16,6 +16,7 @@ DAY = 24 * 60 * MINUTE
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 1000 * 366 * 86_400
+"""Seconds. More than anybody means, and few enough not to count past the end of the calendar."""
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -59,14 +60,16 @@ def seconds_of(duration: float | timedelta, what: str = "delay") -> float:
     """The seconds of a number or a timedelta.
 
     Raises:
-        ValueError: if it is neither, or negative or not finite.
+        ValueError: if it is neither, or negative, or more than a thousand years.
     """
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise ValueError(f"{what} must be seconds (a number) or a timedelta, not {duration!r}")  # noqa: TRY004
-    if not 0 <= duration < float("inf"):
-        raise ValueError(f"{what} must be a finite number of seconds, zero or more, not {duration!r}")
+    if not 0 <= duration <= _LONGEST:
+        raise ValueError(
+            f"{what} must be a finite number of seconds, from zero to a thousand years, not {duration!r}"
+        )
     return duration
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from liteq import clock
 from liteq.exceptions import UnknownTask
 from liteq.messages import Revocation
+from liteq.options import check_options
 from liteq.registry import Registry
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
@@ -113,12 +114,16 @@ class Revocations:
         revoke_once: bool = False,
         terminate: bool = False,
     ) -> None:
-        """Keep one task from running; one that has started goes on, unless `terminate` ends it."""
-        self.storage.revoke(task.revoke_id, self._revocation(revoke_until, revoke_once, terminate))
+        """Keep one task from running; one that has started goes on, unless `terminate` ends it.
+
+        Raises:
+            TypeError: for something that is neither a task nor a result.
+        """
+        self.storage.revoke(_revoke_id(task), self._revocation(revoke_until, revoke_once, terminate))
 
     def restore(self, task: Task | Result) -> bool:
         """Undo `revoke`; whether the task was revoked."""
-        return self.storage.restore(task.revoke_id)
+        return self.storage.restore(_revoke_id(task))
 
     def revoke_by_id(
         self,
@@ -127,11 +132,17 @@ class Revocations:
         revoke_once: bool = False,
         terminate: bool = False,
     ) -> None:
-        """Keep the task of an id from running; one that has started goes on, unless `terminate` ends it."""
+        """Keep the task of an id from running; one that has started goes on, unless `terminate` ends it.
+
+        Raises:
+            ValueError: if the id is not a text, or empty.
+        """
+        check_options(id=id)
         self.revoke(Task(id=id), revoke_until, revoke_once, terminate)
 
     def restore_by_id(self, id: str) -> bool:
         """Undo `revoke_by_id`; whether the task was revoked."""
+        check_options(id=id)
         return self.restore(Task(id=id))
 
     def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
@@ -149,6 +160,8 @@ class Revocations:
         return False
 
     def _revocation(self, until: datetime | None, once: bool, terminate: bool) -> Revocation:
+        if until is not None and not isinstance(until, datetime):
+            raise ValueError(f"revoke_until must be a datetime, not {until!r}")
         moment = None if until is None else clock.to_us(clock.normalize_time(eta=until, utc=True))
         return Revocation(moment, once, terminate)
 
@@ -167,6 +180,15 @@ class Revocations:
             keys = [task.revoke_id]
             return keys if type(task) is Task else [*keys, self._name_key(type(task))]
         return [self._name_key(task)]
+
+
+def _revoke_id(task: Task | Result) -> str:
+    if not isinstance(task, Task | Result):
+        raise TypeError(
+            f"{task!r} is neither a task nor a result; "
+            "revoke_by_id() takes an id, and a declared task has a revoke() of its own"
+        )
+    return task.revoke_id
 
 
 class Inspection:

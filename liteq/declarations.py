@@ -11,11 +11,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 from liteq import clock
 from liteq.exceptions import ConfigurationError
 from liteq.hooks import HookList, Hooks
+from liteq.misuse import check_function, check_signals, refuse_bare, refuse_bare_periodic
+from liteq.options import check_options
 from liteq.registry import Registry
 from liteq.schedules import Missed, Schedule
 from liteq.signals import Receiver, Signal
 from liteq.tasks import Expires, PeriodicTask, Task
-from liteq.wrapper import TaskHost, TaskWrapper, check_options
+from liteq.wrapper import TaskHost, TaskWrapper
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,12 +59,17 @@ class Declarations:
             name: in place of the function's name in the registry.
             expires: the task must start before this datetime, or within these seconds of being enqueued.
             timeout: seconds that the task may take.
-            **kwargs: attributes of the task's class; `at_most_once=True` is one that liteq knows.
+            **kwargs: attributes of the task's class. liteq knows `at_most_once`, `retry_max_delay` (seconds
+                that `retry_backoff` may lead to), `retry_jitter` (the part of the delay that chance may take
+                away, 0 to 1), and of old `include_task`, which is `context`, and `retries_as_argument`, which
+                passes the retries that are left as keyword `retries`.
 
         Raises:
             ValueError: if a task of that name is declared, or an option has no such value.
+            TypeError: if it was written without parentheses.
             ConfigurationError: if the function is a coroutine function.
         """
+        refuse_bare("task", retries)
         return self._declare(
             Task, retries, retry_delay, retry_backoff, priority, context, name, expires, timeout, kwargs
         )
@@ -97,6 +104,7 @@ class Declarations:
             TypeError: if `validate_datetime` can't be called.
             ValueError: if a task of that name is declared, or an option has no such value.
         """
+        refuse_bare_periodic(validate_datetime)
         if not callable(validate_datetime):
             raise TypeError(
                 f"validate_datetime must be crontab(), every() or a function, not {validate_datetime!r}"
@@ -141,10 +149,11 @@ class Declarations:
             "expires": expires,
             "timeout": timeout,
         }
-        check_options(**options)
-        defaults = {f"default_{key}": value for key, value in options.items()}
+        check_options(**{**attributes, **options, "name": name})
+        defaults = {f"default_{key}": value for key, value in options.items() if value is not None}
 
         def decorator(func: Callable[P, R]) -> TaskWrapper[P, R]:
+            check_function(func, name)
             _check_function(func)
             wrapper = self.get_task_wrapper_class()(
                 cast("TaskHost", self),
@@ -174,6 +183,7 @@ class Declarations:
 
     def pre_execute(self, name: str | None = None) -> Callable[[F], F]:
         """Call the function with the task before each execution; CancelExecution in it cancels the task."""
+        refuse_bare("pre_execute", name)
         return _registering(self.hooks.pre_execute, name)
 
     def unregister_pre_execute(self, name: Any) -> bool:
@@ -182,6 +192,7 @@ class Declarations:
 
     def post_execute(self, name: str | None = None) -> Callable[[F], F]:
         """Call the function with task, value and exception (or None) after each execution."""
+        refuse_bare("post_execute", name)
         return _registering(self.hooks.post_execute, name)
 
     def unregister_post_execute(self, name: Any) -> bool:
@@ -190,6 +201,7 @@ class Declarations:
 
     def on_startup(self, name: str | None = None) -> Callable[[F], F]:
         """Call the function in each worker before its first task."""
+        refuse_bare("on_startup", name)
         return _registering(self.hooks.startup, name)
 
     def unregister_on_startup(self, name: Any) -> bool:
@@ -198,6 +210,7 @@ class Declarations:
 
     def on_shutdown(self, name: str | None = None) -> Callable[[F], F]:
         """Call the function in each worker after its last task."""
+        refuse_bare("on_shutdown", name)
         return _registering(self.hooks.shutdown, name)
 
     def unregister_on_shutdown(self, name: Any = None) -> bool:
@@ -205,7 +218,14 @@ class Declarations:
         return self.hooks.shutdown.unregister(name)
 
     def signal(self, *signals: str) -> Callable[[F], F]:
-        """Call the function for these signals, or for all: `receiver(signal, task, exception=None)`."""
+        """Call the function for these signals, or for all: `receiver(signal, task, exception=None)`.
+
+        Raises:
+            ValueError: for a signal that does not exist.
+            TypeError: if it was written without parentheses.
+        """
+        refuse_bare("signal", *signals)
+        check_signals(signals)
 
         def decorator(receiver: F) -> F:
             self.signals.connect(receiver, *signals)

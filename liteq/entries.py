@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from liteq.options import check_options
 from liteq.schedules import Crontab, Every, Missed
 from liteq.schedules.plain import from_plain, to_plain
 from liteq.tasks import Task
-from liteq.wrapper import check_options
 
 _OPTIONS = ("priority", "retries", "retry_delay", "retry_backoff", "expires", "timeout")
 

@@ -21,6 +21,10 @@ class ResultTimeout(HueyException):
     """A result did not arrive within the `timeout` of a blocking `get`."""
 
 
+DataStoreTimeout = ResultTimeout
+"""Its name in huey 0.3 to 1.x."""
+
+
 class TaskTimeout(HueyException):
     """A task ran longer than its `timeout` allows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -155,7 +156,19 @@ def _error_handler(runtime: Runtime, handler: Task, task: Task, exception: BaseE
 
 def _retry(runtime: Runtime, task: Task, explicit_delay: float | None) -> Followup:
     task.retries -= 1
-    delay, task.retry_delay = next_retry(task.retry_delay, task.retry_backoff, explicit_delay)
+    delay, task.retry_delay = next_retry(
+        task.retry_delay,
+        task.retry_backoff,
+        explicit_delay,
+        longest=task.retry_max_delay,
+        jitter=task.retry_jitter or 0,
+        draw=_draw() if task.retry_jitter else 0,
+    )
     task.eta = clock.normalize_time(delay=delay, utc=runtime.utc) if delay else None
     logger.info("Task %s runs again in %.3gs, %d retries left", task.id, delay, task.retries)
     return follow_up(runtime, task, s.SIGNAL_SCHEDULED if delay else s.SIGNAL_ENQUEUED)
+
+
+def _draw() -> float:
+    """A random number from 0 to 1, of the kernel: an application may seed `random`."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32

@@ -30,9 +30,14 @@ class HookList:
         self._hooks[key] = hook
 
     def unregister(self, name: str | Hook | None) -> bool:
-        """Remove a hook by its name or by itself; whether there was one."""
-        key = name if isinstance(name, str) or name is None else getattr(name, "__name__", repr(name))
-        return key is not None and self._hooks.pop(key, None) is not None
+        """Remove a hook by its name, or by itself, whatever its name; whether there was one."""
+        if name is None:
+            return False
+        if isinstance(name, str):
+            return self._hooks.pop(name, None) is not None
+        itself = [key for key, hook in self._hooks.items() if hook == name]
+        key = itself[0] if itself else getattr(name, "__name__", repr(name))
+        return self._hooks.pop(key, None) is not None
 
     def run(self, *args: Any) -> None:
         """Call all; one that raises is logged and the others run.

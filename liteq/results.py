@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from liteq import clock
 from liteq.exceptions import ResultTimeout, TaskException
 from liteq.messages import Error
+from liteq.options import check_options
 from liteq.storage.base import Storage
 from liteq.tasks import Expires, Task
 
@@ -133,6 +134,8 @@ class Result:
     def _wait(self, timeout: float | None, backoff: float, max_delay: float, preserve: bool) -> Any:
         """Look, then wait for a change, until there is a result, there can't be one, or the time is up."""
         wakeup = self.huey.storage.results_wakeup()
+        if timeout is not None and not isinstance(timeout, int | float):
+            raise TypeError(f"timeout must be seconds (a number), not {timeout!r}")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         look = FIRST_LOOK
         while True:
@@ -179,10 +182,12 @@ class Result:
         """Revoke this task and enqueue the same call anew, at another time; the new task's handle.
 
         Raises:
-            ValueError: for a task of a chord, which would go on without the new one.
+            ValueError: for a task of a chord, which would go on without the new one; if an option has no such
+                value. The task is then as it was.
         """
         if self.task.chord_config is not None or self.task.gathers:
             raise ValueError(f"{self.task!r} is part of a chord and can't be rescheduled; revoke the chord")
+        check_options(expires=expires, priority=priority)
         due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
         old = self.task
         task = type(old)(

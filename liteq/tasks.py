@@ -36,6 +36,10 @@ class Task:
     default_timeout: float | None = None
     at_most_once: bool = False
     """After a crash of its worker the task is dead instead of run again."""
+    retry_max_delay: float | None = None
+    """Seconds that the delay before a retry may grow to by `retry_backoff`."""
+    retry_jitter: float = 0
+    """The part of that delay, from 0 to 1, that chance may take away."""
 
     def __init__(
         self,

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from liteq import clock
+from liteq.options import RESERVED, check_options
 from liteq.registry import Registry
 from liteq.result_groups import ResultGroup
+from liteq.signatures import Parameters
 from liteq.tasks import Expires, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_RESERVED = ("id", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout")
 
 
 class TaskHost(Protocol):
@@ -71,6 +71,8 @@ class TaskWrapper(Generic[P, R]):
         if task_base is not None:
             self.task_base = task_base
         self.task_class = self.create_task(func, context, name, **settings)
+        foreign = type(self).create_task is not TaskWrapper.create_task  # which may pass what it likes
+        self._parameters = None if foreign else Parameters(func, _supplied(context, settings))
         huey.registry.register(self.task_class)
 
     def __repr__(self) -> str:
@@ -94,11 +96,13 @@ class TaskWrapper(Generic[P, R]):
         self, func: Callable[P, R], context: bool = False, name: str | None = None, **settings: Any
     ) -> type[Task]:
         """The class of this declaration's tasks."""
+        supplied = _supplied(context, settings)
 
         def execute(self: Task) -> Any:
             args, kwargs = self.data
-            if context:
-                kwargs = {**kwargs, "task": self}
+            if supplied:
+                values = {"task": self, "retries": self.retries}
+                kwargs = {**kwargs, **{name: values[name] for name in supplied}}
             return func(*args, **kwargs)
 
         attributes = {
@@ -148,16 +152,17 @@ class TaskWrapper(Generic[P, R]):
         local time in a queue with `utc=False`. A single number, timedelta or datetime is taken as the time.
 
         Raises:
-            ValueError: if there is neither time nor delay, or one is of the wrong type.
+            ValueError: if there is neither time nor delay, or an option has no such value.
+            TypeError: if the function does not take these arguments.
         """
         if eta is None and delay is None:
             args, eta, delay = _lone_time(args)
+        args = _call_arguments(args)
         if kwargs is not None and not isinstance(kwargs, dict):
             raise ValueError(f"schedule() takes kwargs as a dict, not {kwargs!r}")
-        if not convert_utc and eta is not None and eta.tzinfo is None:
-            due = eta
-        else:
-            due = clock.normalize_time(eta, delay, self.huey.utc)
+        if self._parameters is not None:
+            self._parameters.check(args, kwargs or {})
+        due = _due(eta, delay, self.huey.utc, convert_utc)
         options: dict[str, Any] = {
             "retries": retries,
             "retry_delay": retry_delay,
@@ -167,17 +172,28 @@ class TaskWrapper(Generic[P, R]):
             "timeout": timeout,
         }
         check_options(id=id, **options)
-        return self.huey.enqueue(self.task_class(tuple(args or ()), kwargs or {}, id=id, eta=due, **options))
+        return self.huey.enqueue(self.task_class(args, kwargs or {}, id=id, eta=due, **options))
 
     def map(self, it: Iterable[Any]) -> ResultGroup | None:
         """Enqueue a call for each item, all in one transaction; a tuple is a call's arguments."""
-        tasks = [self.s(*(item if isinstance(item, tuple) else (item,))) for item in it]
+        tasks = [self._complete(self.s(*(item if isinstance(item, tuple) else (item,)))) for item in it]
         results = self.huey.enqueue_many(tasks)
         return ResultGroup(results) if self.huey.results else None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Enqueue a call; the reserved keywords are those of `s`."""
-        return self.huey.enqueue(self.s(*args, **kwargs))
+        """Enqueue a call; the reserved keywords are those of `s`.
+
+        Raises:
+            ValueError: if a reserved keyword has no such value.
+            TypeError: if the function does not take these arguments.
+        """
+        return self.huey.enqueue(self._complete(self.s(*args, **kwargs)))
+
+    def _complete(self, task: Task) -> Task:
+        """Refuse a call that lacks an argument; a task of `s` may still get one, from the stage before."""
+        if self._parameters is not None:
+            self._parameters.check(task.args, task.kwargs)
+        return task
 
     def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
@@ -194,10 +210,35 @@ class TaskWrapper(Generic[P, R]):
         """
         eta, delay = kwargs.pop("eta", None), kwargs.pop("delay", None)
         due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
-        options = {name: kwargs.pop(name) for name in _RESERVED if name in kwargs}
+        options = {name: kwargs.pop(name) for name in RESERVED if name in kwargs}
         if options:
             check_options(**options)
         return self.task_class(args, kwargs, eta=due, **options)
+
+
+def _supplied(context: bool, settings: dict[str, Any]) -> tuple[str, ...]:
+    """The keywords that a function gets from the queue."""
+    task = context or settings.get("include_task")
+    return (*(("task",) if task else ()), *(("retries",) if settings.get("retries_as_argument") else ()))
+
+
+def _call_arguments(args: Any) -> tuple[Any, ...]:
+    """The arguments of a call to be scheduled.
+
+    Raises:
+        TypeError: if they stand there by themselves instead of in a tuple.
+    """
+    if args is None:
+        return ()
+    if isinstance(args, str | bytes | dict) or not isinstance(args, Iterable):
+        raise TypeError(f"schedule() takes the arguments of the call in a tuple: ({args!r},)")
+    return tuple(args)
+
+
+def _due(eta: Any, delay: Any, utc: bool, convert_utc: bool) -> datetime:
+    if not convert_utc and delay is None and isinstance(eta, datetime) and eta.tzinfo is None:
+        return eta
+    return clock.normalize_time(eta, delay, utc)
 
 
 def _lone_time(args: Any) -> tuple[Any, datetime | None, float | timedelta | None]:
@@ -206,25 +247,3 @@ def _lone_time(args: Any) -> tuple[Any, datetime | None, float | timedelta | Non
     if isinstance(args, int | float | timedelta):
         return None, None, args
     raise ValueError("schedule() needs eta= (a datetime) or delay= (seconds)")
-
-
-def check_options(**options: Any) -> None:
-    """Refuse values that could not work, where they are given and not where they would fail.
-
-    Raises:
-        ValueError: naming the option, the value and what it may be.
-    """
-    for name, value in options.items():
-        if value is None:
-            continue
-        if name in {"retries", "priority"}:
-            if not isinstance(value, int) or isinstance(value, bool) or (name == "retries" and value < 0):
-                raise ValueError(f"{name} must be a whole number, not {value!r}")
-        elif name == "expires":
-            if not isinstance(value, datetime):
-                clock.seconds_of(value, name)
-        elif name == "id":
-            if not isinstance(value, str) or not value:
-                raise ValueError(f"id must be a text that is not empty, not {value!r}")
-        elif name in {"retry_delay", "retry_backoff", "timeout"}:
-            clock.seconds_of(value, name)

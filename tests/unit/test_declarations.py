@@ -45,6 +45,15 @@ def test_the_options_become_the_defaults_of_its_tasks(sqlite):
         assert getattr(add.task_class, f"default_{name}") == value
 
 
+def test_none_leaves_the_defaults_of_the_class(sqlite):
+    class Base(Task):
+        default_priority = 7
+
+    add = sqlite.task(retries=None, retry_delay=None, retry_backoff=None, task_base=Base)(max)
+    task = add.s()
+    assert (task.retries, task.retry_delay, task.retry_backoff, task.priority) == (0, 0, 0, 7)
+
+
 def test_the_order_of_the_arguments_is_that_of_huey(sqlite):
     add = sqlite.task(1, 2, 3, 4, True, "plus", 5, 6)(max)
     task = add.s()

@@ -43,6 +43,15 @@ def test_one_is_unregistered_by_itself(hooks):
     assert not hooks.unregister(hook)
 
 
+def test_one_of_another_name_is_unregistered_by_itself_too(hooks):
+    def hook():
+        raise AssertionError
+
+    hooks.register("other", hook)
+    assert hooks.unregister(hook)
+    assert not hooks
+
+
 def test_unregistering_nothing(hooks):
     assert not hooks.unregister(None)
     assert not hooks.unregister("none")

@@ -19,6 +19,8 @@ LARGEST_FUNCTION = 40
 LAYERS = (
     ("liteq.exceptions", "liteq.clock", "liteq.identity"),
     ("liteq.messages", "liteq.serializer", "liteq.retry", "liteq.schedules", "liteq.signals", "liteq.hooks"),
+    ("liteq.options", "liteq.misuse"),
+    ("liteq.signatures",),
     ("liteq.storage",),
     ("liteq.tasks",),
     ("liteq.registry", "liteq.current"),
@@ -37,6 +39,7 @@ LAYERS = (
         "liteq.entries",
         "liteq.timetable",
         "liteq.utils",
+        "liteq.older",
     ),  # fmt: skip
     ("liteq.api",),
     ("liteq",),

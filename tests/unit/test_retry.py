@@ -1,5 +1,7 @@
 """The delays between the attempts at a task."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +46,36 @@ def test_an_explicit_delay_does_not_advance_the_series():
 
 def test_an_explicit_time_that_has_passed_is_now():
     assert next_retry(10, 2, explicit=-5) == Retry(0, 10)
+
+
+def test_a_bound():
+    delays = []
+    delay = 1.0
+    for _ in range(6):
+        wait, delay = next_retry(delay, 2, longest=10)
+        delays.append(wait)
+    assert delays == [1, 2, 4, 8, 10, 10]
+    assert next_retry(60, 0, longest=10) == Retry(10, 60)
+    assert next_retry(1, 2, explicit=99, longest=10, jitter=1, draw=1) == Retry(99, 1)
+
+
+def test_there_is_always_a_bound():
+    delay = 1.0
+    for _ in range(3000):
+        wait, delay = next_retry(delay, 1e9)
+    assert timedelta(days=36_000) < timedelta(seconds=wait) < timedelta(days=37_000)
+
+
+@given(st.floats(0, 1000), st.floats(0, 1), st.floats(0, 1))
+def test_jitter_takes_a_part_away(retry_delay, jitter, draw):
+    plain = next_retry(retry_delay, 2)
+    delay, next_delay = next_retry(retry_delay, 2, jitter=jitter, draw=draw)
+    assert plain.delay * (1 - jitter) <= delay * 1.000_001
+    assert delay <= plain.delay
+    assert next_delay == plain.next_delay
+
+
+def test_the_whole_delay_may_be_chance():
+    assert next_retry(10, 2, jitter=1, draw=1).delay == 0
+    assert next_retry(10, 2, jitter=1, draw=0).delay == 10
+    assert next_retry(10, 2, jitter=0.5, draw=0.5).delay == 7.5

@@ -2,6 +2,7 @@
 # ruff: noqa: DTZ001 -- naive datetimes are a part of what is tested
 
 from datetime import UTC, datetime, timedelta, timezone
+from platform import python_version
 
 import pytest
 
@@ -282,15 +283,15 @@ def test_what_is_due_is_due_to_the_millisecond(sqlite, add, clock):
 
 
 @pytest.mark.parametrize("lone", [60, 60.0, timedelta(minutes=1)])
-def test_schedule_of_a_lone_delay(sqlite, add, clock, lone):
-    add.schedule(lone)
+def test_schedule_of_a_lone_delay(sqlite, clock, lone):
+    sqlite.task()(python_version).schedule(lone)
     task = stored(sqlite)
     assert task.data == ((), {})
     assert to_us(task.eta) == clock.now + 60_000_000
 
 
-def test_schedule_of_a_lone_time(sqlite, add):
-    add.schedule(datetime(2099, 1, 1, tzinfo=UTC))
+def test_schedule_of_a_lone_time(sqlite):
+    sqlite.task()(python_version).schedule(datetime(2099, 1, 1, tzinfo=UTC))
     task = stored(sqlite)
     assert (task.data, task.eta) == (((), {}), datetime(2099, 1, 1))
 
@@ -411,7 +412,7 @@ def test_the_wrapper_of_an_application_of_its_own(filename):
             return Loud
 
     huey = Queue(filename=filename)
-    assert huey.task()(test_map_of_nothing)(1)[0] == "called"
+    assert huey.task()(python_version)()[0] == "called"
     huey.storage.close()
 
 
