@@ -19,11 +19,13 @@ from liteq.exceptions import (
     TaskTimeout,
 )
 from liteq.messages import Error
-from liteq.outcomes import Ended, Followup, Runtime, follow_up
+from liteq.outcomes import Ended, Followup, Runtime, follow_up, text_of
 from liteq.retry import next_retry
 from liteq.tasks import PeriodicTask, Task
 
 logger = logging.getLogger("huey")
+
+_LONGEST_REASON = 500
 
 # They say "not now" rather than "it went wrong", so a retry that follows stores no error.
 _NO_ERROR_WHILE_RETRIED = (RetryTask, RateLimitExceeded, TaskLockedException)
@@ -49,6 +51,7 @@ def conclude(runtime: Runtime, task: Task, exception: BaseException) -> Ended:
         runtime.signals.send(failure.signal, task, *extra)
     final = not task.retries
     ended = Ended(failure.signal or s.SIGNAL_ERROR if final else s.SIGNAL_RETRYING)
+    ended.reason = text_of(exception)[:_LONGEST_REASON]
     surfaces = final or (
         runtime.store_intermediate_errors and not isinstance(exception, _NO_ERROR_WHILE_RETRIED)
     )
@@ -153,4 +156,7 @@ def _retry(runtime: Runtime, task: Task, explicit_delay: float | None) -> Follow
     delay, task.retry_delay = next_retry(task.retry_delay, task.retry_backoff, explicit_delay)
     task.eta = clock.normalize_time(delay=delay, utc=runtime.utc) if delay else None
     logger.info("Task %s runs again in %.3gs, %d retries left", task.id, delay, task.retries)
-    return follow_up(runtime, task, s.SIGNAL_SCHEDULED if delay else s.SIGNAL_ENQUEUED)
+    followup = follow_up(runtime, task, s.SIGNAL_SCHEDULED if delay else s.SIGNAL_ENQUEUED)
+    if task.claim is None:
+        return followup
+    return followup._replace(message=followup.message._replace(attempt=task.claim.attempt))

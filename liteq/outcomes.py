@@ -52,16 +52,25 @@ class Ended:
     value: Any = None
     results: list[tuple[str, bytes]] = field(default_factory=list)
     followups: list[Followup] = field(default_factory=list)
+    reason: str = ""
 
     def outcome(self) -> Outcome:
         """The same, as storage takes it."""
         messages = tuple(followup.message for followup in self.followups)
-        return Outcome(self.disposition, self.status, tuple(self.results), messages)
+        return Outcome(self.disposition, self.status, tuple(self.results), messages, self.reason)
 
 
 def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> Followup:
     """A task that follows, with its message."""
     return Followup(task, runtime.message_of(task), signal)
+
+
+def text_of(exception: BaseException) -> str:
+    """An exception in words."""
+    try:
+        return repr(exception)
+    except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
+        return f"{type(exception).__name__}(…)"
 
 
 def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:

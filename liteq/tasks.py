@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from liteq import clock
 from liteq.exceptions import TaskTimeout
 from liteq.messages import ClaimKey, new_id
+from liteq.meter import Meter
 
 Expires = float | timedelta | datetime | None
 
@@ -35,6 +36,10 @@ class Task:
     default_timeout: float | None = None
     at_most_once: bool = False
     """After a crash of its worker the task is dead instead of run again."""
+    meter: Meter | None = None
+    """Of an attempt that tells its progress: how often that is stored."""
+    is_done: bool = False
+    """The progress that was stored last says that all is done."""
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ from typing import NamedTuple
 from liteq.storage.contract.consumers import ConsumerContract
 from liteq.storage.contract.inspection import DeadTask, InspectionContract
 from liteq.storage.contract.messages import MessageContract
+from liteq.storage.contract.pauses import PauseContract
+from liteq.storage.contract.records import RecordContract
 from liteq.storage.contract.results import ResultContract, WakeSource, Wakeup
 from liteq.storage.contract.revocations import RevocationContract
 
@@ -36,7 +38,15 @@ class Capabilities(NamedTuple):
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
 
 
-class Storage(MessageContract, ResultContract, RevocationContract, ConsumerContract, InspectionContract):
+class Storage(
+    MessageContract,
+    ResultContract,
+    RevocationContract,
+    PauseContract,
+    ConsumerContract,
+    InspectionContract,
+    RecordContract,
+):
     """One named queue in some medium; the verbs stand in `liteq.storage.contract`, by concern."""
 
     name: str

@@ -52,9 +52,10 @@ class Beat:
         slot = now // clock.MINUTE
         moment = clock.from_us(slot * clock.MINUTE, self._huey.utc)
         due = [task for task in self._huey.registry.periodic_tasks if self._is_due(task, moment)]
-        messages = [
-            self._huey.message_of(task) for task in due if self._huey.storage.take_slot(_name(task), slot)
-        ]
+        due = [task for task in due if self._huey.storage.take_slot(_name(task), slot)]
+        # The slots of paused tasks are taken all the same: they pass by, and do not pile up.
+        paused = self._huey.storage.paused() if due else frozenset()
+        messages = [self._huey.message_of(task) for task in due if paused.isdisjoint({None, _name(task)})]
         if messages:
             self._huey.storage.put(messages, now)
         return messages

@@ -28,7 +28,9 @@ class MessageContract(ABC):
         the last and expires at `lease`. A message that is revoked at `now` is claimed with `revoked` set; a
         revocation of a whole task that holds once is then used up by this message alone. An at-most-once
         message is claimed only among the first `startable` of the batch (None: anywhere), because being
-        claimed means for it that it may have started.
+        claimed means for it that it may have started. Paused messages are left where they are; should there
+        be so many of them that looking past them all would take long, fewer than `limit` are claimed, and
+        consumers are woken to claim again.
         """
 
     @abstractmethod
@@ -38,6 +40,7 @@ class MessageContract(ABC):
         If it held, the effects of the outcome (results, new messages, and with DONE the end of the message's
         own revocation, unless its status is "retrying") and the end of the claim are one transaction. If not,
         nothing of that outcome is stored. The status "crashed" adds one to the crashes of the message.
+        The attempt is entered in the history, and the message's progress is forgotten.
         """
 
     @abstractmethod

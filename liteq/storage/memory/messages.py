@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Settlement
 from liteq.storage.base import DeadTask
+from liteq.storage.memory.records import RecordVerbs
 from liteq.storage.memory.results import ResultVerbs
 from liteq.storage.memory.tables import Placed
 
 
-class MessageVerbs(ResultVerbs):
+class MessageVerbs(RecordVerbs, ResultVerbs):
     """Messages of one queue in memory."""
 
     def put(self, messages: Sequence[Message], now: int) -> None:
@@ -24,7 +25,10 @@ class MessageVerbs(ResultVerbs):
         for seq, message in self._pop_due(now):
             self._make_ready(seq, message)
         claims: list[Claim] = []
-        while self._ready and len(claims) < limit:
+        while len(claims) < limit and None not in self._pauses:
+            self._set_aside()
+            if not self._ready:
+                break
             _, seq, message = self._ready[0]
             if message.at_most_once and startable is not None and len(claims) >= startable:
                 break
@@ -55,7 +59,8 @@ class MessageVerbs(ResultVerbs):
         return claim.data if claim is not None and claim.key == key else None
 
     def top_priority(self) -> int | None:
-        return -self._ready[0][0] if self._ready else None
+        self._set_aside()
+        return -self._ready[0][0] if self._ready and None not in self._pauses else None
 
     def expired(self, now_monotonic: int) -> list[Claim]:
         return [claim for seq, (claim, _) in self._claims.items() if self._leases[seq] <= now_monotonic]
@@ -105,11 +110,12 @@ class MessageVerbs(ResultVerbs):
         return claim
 
     def _end(self, settlement: Settlement, placed: Placed, now: int) -> bool:
-        (seq, *_), outcome = settlement
+        (seq, *_), outcome, attempted = settlement
         if self.data_of(settlement.key) is None:
             return False
         _, message = self._claims.pop(seq)
         del self._leases[seq]
+        self._record(settlement, message, now)
         crashed = outcome.disposition == Disposition.CRASHED or outcome.status == "crashed"
         message = message._replace(crashes=message.crashes + crashed)
         if outcome.disposition in {Disposition.BACK, Disposition.CRASHED}:
@@ -118,7 +124,9 @@ class MessageVerbs(ResultVerbs):
             self._count(message, -1)
             if outcome.disposition == Disposition.DEAD:
                 id, name, data, *_, attempt, crashes = message
-                self._dead[seq] = DeadTask(id, name, data, attempt, crashes, now, outcome.reason), message
+                end = (attempted.exit_code, attempted.peak_memory) if attempted is not None else (None, None)
+                dead = DeadTask(id, name, data, attempt, crashes, now, outcome.reason, *end)
+                self._dead[seq] = dead, message
             elif outcome.status != "retrying":
                 self._revocations.pop(f"r:{message.id}", None)
         self._store(settlement, placed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from threading import Condition, RLock
 from typing import Any
 
 from liteq.identity import Identity
 from liteq.messages import Claim, Message, Revocation
 from liteq.storage.base import DeadTask
+from liteq.storage.contract.records import Entry, Progress, Retention
 
 Line = list[tuple[int, int, Message]]
 """A heap of messages by rank (priority or due time) and seq; seqs differ, so messages are never compared."""
@@ -44,16 +45,19 @@ class Tables:
     """The tables, and the lock under which every verb runs; the verbs stand in subclasses, by concern."""
 
     name: str
+    retention: Retention
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._changes = Changes(self._lock)
+        self._pauses: set[str | None] = set()
         self._last_seq = self._last_owner = 0
         self._consumers: dict[int, tuple[Identity, Identity | None]] = {}
         self._clear()
 
     def _clear(self) -> None:
-        # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims.
+        # Not the consumers and the pauses, which live on, nor the numbers of messages and owners, which fence
+        # old claims.
         self._ready, self._scheduled = Line(), Line()
         self._claims: dict[int, tuple[Claim, Message]] = {}
         self._leases: dict[int, int] = {}
@@ -62,6 +66,10 @@ class Tables:
         self._results: dict[str, tuple[bytes, int | None]] = {}
         self._revocations: dict[str, Revocation] = {}
         self._slots: dict[str, int] = {}
+        self._parked: dict[str, Line] = {}
+        self._history: deque[Entry] = deque()
+        self._progress: dict[int, Progress] = {}
+        self._starts: dict[int, tuple[int, int]] = {}
 
     def _remove(self, table: dict[Any, Any], key: object) -> bool:
         there = table.pop(key, None) is not None

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Revocation, Settlement
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.database import Database, Transaction
+from liteq.storage.sqlite.pauses import PauseVerbs, Ready
+from liteq.storage.sqlite.records import RecordVerbs
 
 # More than these become ready in the next batches: a million tasks due at once must not hold up the rest.
 _PROMOTED_AT_ONCE = 5_000
 
-_Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
 
-
-class MessageVerbs:
+class MessageVerbs(PauseVerbs, RecordVerbs):
     """Messages of one queue in the file."""
 
     name: str
@@ -60,7 +60,7 @@ class MessageVerbs:
             self._promote(transaction, now)
             if limit <= 0:
                 return []
-            rows: list[_Ready] = list(connection.execute(sql.READY_MESSAGES, (self.name, limit)))
+            rows = self._not_paused(transaction, limit)
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
                 return []
@@ -86,7 +86,7 @@ class MessageVerbs:
             connection.execute(sql.PROMOTE_DUE, parameters)
             connection.execute(sql.DELETE_PROMOTED, parameters)
 
-    def _revoked(self, transaction: Transaction, rows: Iterable[_Ready], now: int) -> set[int]:
+    def _revoked(self, transaction: Transaction, rows: Iterable[Ready], now: int) -> set[int]:
         """The seqs of those that must not run; a revocation of a name for once becomes that of one id."""
         connection, queue = transaction.connection, self.name
         if not connection.execute(sql.ANY_REVOCATION, (queue,)).get:
@@ -134,18 +134,20 @@ class MessageVerbs:
     def _end_messages(
         self,
         transaction: Transaction,
-        settlements: Iterable[Settlement],
+        settlements: Sequence[Settlement],
         crashes: dict[ClaimKey, int],
         now: int,
     ) -> None:
         connection, queue = transaction.connection, self.name
+        self._record(transaction, settlements, now)
         done, back, dead = [], [], []
-        for key, outcome in settlements:
+        for key, outcome, attempted in settlements:
             crashed = outcome.status == "crashed" or outcome.disposition is Disposition.CRASHED
             if outcome.disposition is Disposition.DONE:
                 done.append((key.seq,))
             elif outcome.disposition is Disposition.DEAD:
-                dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason))
+                end = (attempted.exit_code, attempted.peak_memory) if attempted is not None else (None, None)
+                dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason, *end))
             else:
                 back.append((key.seq, key.attempt, crashes[key] + crashed))
         if done:
@@ -161,7 +163,7 @@ class MessageVerbs:
         if connection.execute(sql.ANY_REVOCATION, (queue,)).get:
             ended = [
                 (queue, key.seq)
-                for key, outcome in settlements
+                for key, outcome, _ in settlements
                 if outcome.disposition is Disposition.DONE and outcome.status != "retrying"
             ]
             connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, ended)
@@ -169,7 +171,7 @@ class MessageVerbs:
     def _store_effects(self, transaction: Transaction, settlements: Iterable[Settlement], now: int) -> None:
         results: list[tuple[str, str, bytes]] = []
         messages: list[Message] = []
-        for _, outcome in settlements:
+        for _, outcome, _ in settlements:
             if outcome.results:
                 results.extend([(self.name, key, value) for key, value in outcome.results])
             if outcome.messages:
@@ -234,7 +236,7 @@ class MessageVerbs:
         return [data for _, data in rows]
 
 
-def _first_that_must_wait(rows: Sequence[_Ready], startable: int | None) -> int:
+def _first_that_must_wait(rows: Sequence[Ready], startable: int | None) -> int:
     """How many of the rows may be claimed: all before an at-most-once message that could not start now."""
     if startable is None:
         return len(rows)

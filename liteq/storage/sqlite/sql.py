@@ -63,7 +63,9 @@ CLAIMED_DATA: Final = """
 SELECT q.data FROM claim AS c JOIN queue AS q ON q.seq = c.seq
 WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ?"""
 
-TOP_RANK: Final = "SELECT rank FROM priority WHERE queue = ? ORDER BY rank LIMIT 1"
+TOP_RANK: Final = """
+SELECT rank FROM priority WHERE queue = ?1
+AND NOT EXISTS (SELECT 1 FROM pause WHERE queue = ?1 AND name = '' AND NOT resumed) ORDER BY rank LIMIT 1"""
 
 CLAIMS_OF: Final = _CLAIMED + " WHERE c.queue = ? AND c.owner = ? ORDER BY -q.priority, c.seq"
 
@@ -82,7 +84,8 @@ INSERT INTO priority (queue, rank, seq, attempt, crashes)
 SELECT queue, -priority, seq, ?2, ?3 FROM queue WHERE seq = ?1"""
 
 INSERT_DEAD: Final = """
-INSERT INTO dead (seq, queue, attempt, crashes, died, reason) VALUES (?, ?, ?, ?, ?, ?)"""
+INSERT INTO dead (seq, queue, attempt, crashes, died, reason, exit_code, peak_memory)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
 REVIVE: Final = """
 INSERT INTO priority (queue, rank, seq, attempt, crashes)
@@ -169,10 +172,14 @@ DELETE FROM revocation WHERE queue = ?1 AND key = (SELECT 'r:' || id FROM queue 
 # Inspection
 
 PENDING: Final = """
-SELECT q.data FROM priority AS p JOIN queue AS q ON q.seq = p.seq
-WHERE p.queue = ? ORDER BY p.rank, p.seq LIMIT ?"""
+SELECT q.data FROM (
+    SELECT rank, seq FROM (SELECT rank, seq FROM priority WHERE queue = ?1 ORDER BY rank, seq LIMIT ?2)
+    UNION ALL
+    SELECT rank, seq FROM (SELECT rank, seq FROM parked WHERE queue = ?1 ORDER BY rank, seq LIMIT ?2)
+) AS p JOIN queue AS q ON q.seq = p.seq ORDER BY p.rank, p.seq LIMIT ?2"""
 
-COUNT_PENDING: Final = "SELECT count(*) FROM priority WHERE queue = ?"
+COUNT_PENDING: Final = """
+SELECT (SELECT count(*) FROM priority WHERE queue = ?1) + (SELECT count(*) FROM parked WHERE queue = ?1)"""
 
 SCHEDULED: Final = """
 SELECT q.data FROM schedule AS s JOIN queue AS q ON q.seq = s.seq
@@ -183,10 +190,33 @@ COUNT_SCHEDULED: Final = "SELECT count(*) FROM schedule WHERE queue = ?"
 COUNT_RUNNING: Final = "SELECT count(*) FROM claim WHERE queue = ?"
 
 DEAD: Final = """
-SELECT q.id, q.name, q.data, d.attempt, d.crashes, d.died, d.reason
+SELECT q.id, q.name, q.data, d.attempt, d.crashes, d.died, d.reason, d.exit_code, d.peak_memory
 FROM dead AS d JOIN queue AS q ON q.seq = d.seq WHERE d.queue = ? ORDER BY d.died DESC, d.seq DESC LIMIT ?"""
 
-FLUSH: Final = tuple(
-    f"DELETE FROM {table} WHERE queue = ?"  # noqa: S608 -- names of our own tables
-    for table in ("priority", "schedule", "claim", "dead", "queue", "result", "revocation")
+COUNT_DEAD: Final = "SELECT count(*) FROM dead WHERE queue = ?"
+
+DEAD_OF_ID: Final = """
+SELECT d.seq FROM queue AS q JOIN dead AS d ON d.seq = q.seq WHERE q.queue = ? AND q.id = ?"""
+
+DEAD_BEFORE: Final = "SELECT seq FROM dead WHERE queue = ? AND died < ? LIMIT ?"
+
+DELETE_DEAD: Final = "DELETE FROM dead WHERE seq = ?"
+
+FLUSH: Final = (
+    *(
+        f"DELETE FROM {table} WHERE queue = ?1"  # noqa: S608 -- names of our own tables
+        for table in (
+            "priority",
+            "parked",
+            "schedule",
+            "claim",
+            "dead",
+            "queue",
+            "result",
+            "revocation",
+            "progress",
+        )
+    ),
+    """DELETE FROM history WHERE entry >= (SELECT number << 40 FROM history_queue WHERE queue = ?1)
+    AND entry < (SELECT (number + 1) << 40 FROM history_queue WHERE queue = ?1)""",
 )
