@@ -9,6 +9,7 @@ from typing import NamedTuple
 from liteq import clock
 from liteq.exceptions import ConfigurationError
 from liteq.messages import ClaimKey
+from liteq.meter import Meter
 
 KEPT_BY_DEFAULT = 10_000
 
@@ -23,6 +24,15 @@ class Retention(NamedTuple):
     """So many at the most; 0 records nothing."""
     age: int | None
     """Those that ended no longer ago than this (microseconds); None keeps them however old they are."""
+
+    def meter(self) -> Meter:
+        """How many attempts that went well a backend has to enter, where an entry costs something.
+
+        In a flood of tasks each entry would be pushed out by those behind it within the second. So half of
+        what is kept may come at once, and a tenth each second: what is entered can be read for a while. The
+        other attempts are entered always.
+        """
+        return Meter(max(self.entries / 2, 100), max(self.entries / 10, 100))
 
 
 class Entry(NamedTuple):
@@ -120,7 +130,8 @@ class RecordContract(ABC):
         """The attempts that ended, the latest first; those of one id or one name, if given.
 
         `settle` makes the entries, together with the end of the claims: one for each that held, unless its
-        status is one of NOT_ATTEMPTS or the retention keeps none.
+        status is one of NOT_ATTEMPTS or the retention keeps none. Of those with status "complete" a backend
+        may leave out what exceeds the retention's `meter`.
         """
 
     @abstractmethod

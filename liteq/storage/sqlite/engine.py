@@ -74,6 +74,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         path = _checked_path(filename)
         self.name = name
         self.retention = retention(history, history_age)
+        self.meter = self.retention.meter()
         settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, int(cache_mb))  # noqa: PTH100
         self.database = Database(settings)
 

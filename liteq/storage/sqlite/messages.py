@@ -112,19 +112,15 @@ class MessageVerbs(PauseVerbs, RecordVerbs):
             rows = transaction.connection.executemany(
                 sql.END_CLAIM, [(*s.key, self.name) for s in settlements]
             )
-            crashes = {ClaimKey(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
-            held: list[bool] = []
-            valid: list[Settlement] = []
-            ended: set[ClaimKey] = set()
-            for settlement in settlements:
-                holds = settlement.key in crashes and settlement.key not in ended
-                held.append(holds)
-                if holds:
-                    ended.add(settlement.key)
-                    valid.append(settlement)
-            self._end_messages(transaction, valid, crashes, now)
-            self._store_effects(transaction, valid, now)
-        return held
+            # Plain tuples: they are equal to claim keys, and cost less.
+            crashes = {(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
+            ends = [(settlement, crashes.pop(settlement.key, None)) for settlement in settlements]
+            valid = [(settlement, before) for settlement, before in ends if before is not None]
+            held = [settlement for settlement, _ in valid]
+            self._record(transaction, held, now)
+            self._end_messages(transaction, valid, now)
+            self._store_effects(transaction, held, now)
+        return [before is not None for _, before in ends]
 
     def apply(self, settlement: Settlement, now: int) -> None:
         """See the contract."""
@@ -132,24 +128,22 @@ class MessageVerbs(PauseVerbs, RecordVerbs):
             self._store_effects(transaction, [settlement], now)
 
     def _end_messages(
-        self,
-        transaction: Transaction,
-        settlements: Sequence[Settlement],
-        crashes: dict[ClaimKey, int],
-        now: int,
+        self, transaction: Transaction, settlements: Iterable[tuple[Settlement, int]], now: int
     ) -> None:
+        """Move or delete messages whose claims have ended, each with its number of crashes before."""
         connection, queue = transaction.connection, self.name
-        self._record(transaction, settlements, now)
         done, back, dead = [], [], []
-        for key, outcome, attempted in settlements:
-            crashed = outcome.status == "crashed" or outcome.disposition is Disposition.CRASHED
-            if outcome.disposition is Disposition.DONE:
+        for (key, outcome, attempted), before in settlements:
+            disposition = outcome.disposition
+            if disposition is Disposition.DONE:
                 done.append((key.seq,))
-            elif outcome.disposition is Disposition.DEAD:
+                continue
+            crashes = before + (outcome.status == "crashed" or disposition is Disposition.CRASHED)
+            if disposition is Disposition.DEAD:
                 end = (attempted.exit_code, attempted.peak_memory) if attempted is not None else (None, None)
-                dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason, *end))
+                dead.append((key.seq, queue, key.attempt, crashes, now, outcome.reason, *end))
             else:
-                back.append((key.seq, key.attempt, crashes[key] + crashed))
+                back.append((key.seq, key.attempt, crashes))
         if done:
             self._end_revocations(transaction, settlements)
             connection.executemany(sql.DELETE_MESSAGE, done)
@@ -158,12 +152,14 @@ class MessageVerbs(PauseVerbs, RecordVerbs):
         transaction.new_work = transaction.new_work or bool(back)
         transaction.ended_tasks = transaction.ended_tasks or bool(done or dead)
 
-    def _end_revocations(self, transaction: Transaction, settlements: Iterable[Settlement]) -> None:
+    def _end_revocations(
+        self, transaction: Transaction, settlements: Iterable[tuple[Settlement, int]]
+    ) -> None:
         connection, queue = transaction.connection, self.name
         if connection.execute(sql.ANY_REVOCATION, (queue,)).get:
             ended = [
                 (queue, key.seq)
-                for key, outcome, _ in settlements
+                for (key, outcome, _), _ in settlements
                 if outcome.disposition is Disposition.DONE and outcome.status != "retrying"
             ]
             connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, ended)

@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from liteq.messages import Attempted, ClaimKey, Settlement
+from liteq.meter import Meter
 from liteq.storage.contract.records import (
     NOT_ATTEMPTS,
     Counts,
@@ -24,6 +25,8 @@ from liteq.storage.sqlite.database import Database, Transaction
 _WAITING = ("ready", "scheduled")
 _NOTHING_KNOWN = Attempted()
 
+_WITHOUT_REASON = NOT_ATTEMPTS | {"complete"}
+
 
 class RecordVerbs:
     """Records of one queue in the file."""
@@ -31,6 +34,7 @@ class RecordVerbs:
     name: str
     database: Database
     retention: Retention
+    meter: Meter
 
     def standing(self, id: str) -> Standing:
         """See the contract."""
@@ -70,9 +74,14 @@ class RecordVerbs:
         if connection.execute(sql_records.ANY_PROGRESS).get:
             connection.executemany(sql_records.DELETE_PROGRESS, [(key.seq,) for key, *_ in settlements])
         if self.retention.entries:
-            ended = [it for it in settlements if it.outcome.status not in NOT_ATTEMPTS]
-            entry = self._next_entry(transaction) if ended else 0
-            connection.executemany(sql_records.INSERT_ENTRY, _entries(ended, entry, now))
+            well = [it for it in settlements if it.outcome.status == "complete"]
+            others = [it for it in settlements if it.outcome.status not in _WITHOUT_REASON]
+            if well and not self.meter.allows(len(well)):
+                well = []  # whole batches: a single entry costs nearly as much as many
+            if well or others:
+                entry = self._next_entry(transaction)
+                connection.executemany(sql_records.INSERT_SUCCESS, _entries(well, entry, now))
+                connection.executemany(sql_records.INSERT_ENTRY, _entries(others, entry + len(well), now))
 
     def _next_entry(self, transaction: Transaction) -> int:
         connection = transaction.connection
@@ -133,27 +142,14 @@ class RecordVerbs:
             return None if row is None else Progress(*row)
 
 
-def _entries(settlements: Iterable[Settlement], entry: int, now: int) -> list[tuple[object, ...]]:
-    """The rows of ended attempts, the first of which gets this number."""
+def _entries(settlements: Iterable[Settlement], first: int, now: int) -> list[tuple[object, ...]]:
+    """The rows of ended attempts, numbered from `first`, for either of the two statements."""
     rows: list[tuple[object, ...]] = []
-    for number, (key, outcome, attempted) in enumerate(settlements, entry):
-        started, duration, worker, exit_code, peak_memory = attempted or _NOTHING_KNOWN
+    for entry, ((seq, attempt, owner), outcome, attempted) in enumerate(settlements, first):
+        started, duration, worker, *end = attempted or _NOTHING_KNOWN
         ended = now if started is None or duration is None else started + duration
-        rows.append(
-            (
-                key.seq,
-                number,
-                key.attempt,
-                key.owner,
-                outcome.status,
-                ended,
-                duration,
-                worker,
-                exit_code,
-                peak_memory,
-                outcome.reason,
-            )
-        )
+        row = (seq, entry, attempt, owner, ended, duration, worker)
+        rows.append(row if outcome.status == "complete" else (*row, outcome.status, *end, outcome.reason))
     return rows
 
 
