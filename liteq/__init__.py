@@ -18,6 +18,7 @@ from liteq.exceptions import (
 from liteq.messages import SKIPPED, Error
 from liteq.results import EmptyData, Result, ResultGroup
 from liteq.schedules import crontab
+from liteq.status import TaskStatus
 from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
 
@@ -43,6 +44,7 @@ __all__ = [
     "Task",
     "TaskException",
     "TaskLockedException",
+    "TaskStatus",
     "TaskTimeout",
     "TaskWrapper",
     "crontab",
