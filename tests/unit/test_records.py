@@ -79,7 +79,8 @@ def test_expired_and_revoked_tasks(huey):
     def never():
         raise AssertionError
 
-    expired, revoked = never.s(expires=datetime(2000, 1, 1)), never.s()
+    long_ago = datetime(2000, 1, 1)  # noqa: DTZ001 -- naive, as the API has it
+    expired, revoked = never.s(expires=long_ago), never.s()
     huey.enqueue_many([expired, revoked])
     huey.revoke(revoked)
     run(huey)
