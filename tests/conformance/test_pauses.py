@@ -192,3 +192,14 @@ def test_pause_and_resume_wake_consumers(storage, second, name):
             assert select.select([source], [], [], 10)[0]
     finally:
         source.close()
+
+
+def test_those_who_poll_are_told_when_more_is_left(storage, owner):
+    put(storage, *(message(f"a{i}", name="a") for i in range(MANY)), message("b", name="b"))
+    storage.pause("a")
+    for _ in range(MANY):
+        version = storage.version()
+        if claims := claim(storage, owner):
+            break
+        assert storage.version() != version
+    assert ids(claims) == ["b"]

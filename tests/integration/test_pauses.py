@@ -73,6 +73,20 @@ def test_a_paused_task_lets_the_others_pass(declare, consume):
     assert len(app.notes()) == 1_000
 
 
+@pytest.mark.parametrize("source", ["", "huey.storage.work_source = lambda: None  # so it is polled"])
+def test_many_paused_tasks_do_not_hide_the_others(declare, consume, source):
+    app = declare(MORE + source)
+    app.huey.pause(app.work)
+    app.work.map([(number,) for number in range(9_000)])
+    others = app.other.map([(number,) for number in range(50)])
+    consume("-w", "2", "-n")
+    assert others.get(blocking=True, timeout=60) == list(range(50))
+    assert app.huey.pending_count() == 9_000
+    app.huey.resume(app.work)
+    wait_until_settled(app)
+    assert len(app.notes()) == 9_050
+
+
 def test_what_waits_behind_a_running_task_goes_back_when_its_name_is_paused(declare, consume):
     app = declare(MORE)
     consume("-w", "1", "-n")

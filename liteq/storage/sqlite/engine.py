@@ -109,7 +109,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, Storage):
         """See the contract."""
         with self.database.read() as connection:
             # The number means something on one connection only; they are numbered as they are opened.
-            return (self.database.opened << 32) + int(connection.execute("PRAGMA data_version").get)
+            own = self.database.opened + self.left_behind
+            return (own << 32) + int(connection.execute("PRAGMA data_version").get)
 
     def maintain(self) -> None:
         """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""

@@ -27,6 +27,8 @@ class PauseVerbs:
 
     name: str
     database: Database
+    left_behind = 0
+    """How many claims have left paused messages at the head of the line, and perhaps others behind them."""
 
     def pause(self, name: str | None) -> bool:
         """See the contract."""
@@ -64,7 +66,9 @@ class PauseVerbs:
         self._park(transaction)
         rows = self._ready(transaction, limit)
         allowed = [row for row in rows if row[5] not in paused]
-        transaction.new_work = transaction.new_work or len(allowed) < len(rows)  # and claim the rest then
+        if len(allowed) < len(rows):
+            transaction.new_work = True
+            self.left_behind += 1
         return allowed
 
     def _ready(self, transaction: Transaction, limit: int) -> list[Ready]:
