@@ -39,6 +39,16 @@ def count(name, total):
     pass_gate(name)
 
 
+@huey.task(timeout=0.2)
+def deaf():
+    note("deaf")
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
 @huey.task(expires=0.001)
 def in_time():
     pass
@@ -134,6 +144,17 @@ def test_attempts_that_a_stop_or_a_death_cut_off_are_told(declare, consume):
     get(result)
     assert statuses(app, result.id) == ["interrupted", "interrupted", "complete"]
     assert app.huey.history(id=result.id)[1].reason == "its consumer died"
+
+
+def test_an_attempt_that_was_killed_for_its_timeout_is_told_as_it_was(declare, consume):
+    app = declare(MORE)
+    consume("-w", "1", "--timeout-grace", "0.1", "--kill-after", "0.2")
+    result = app.deaf()
+    wait_until_settled(app)
+    (attempt,) = app.huey.history(id=result.id)
+    assert (attempt.status, attempt.exit_code) == ("timeout", -signal.SIGKILL)
+    assert (result.status(), [attempt.worker]) == ("failed", app.pids("deaf"))
+    assert attempt.duration > 0.2
 
 
 def test_a_result_too_large_for_a_packet_is_in_the_history_too(app, consume):

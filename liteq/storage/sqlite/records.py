@@ -35,6 +35,7 @@ class RecordVerbs:
     database: Database
     retention: Retention
     meter: Meter
+    """Of the successes that are entered in the history."""
 
     def standing(self, id: str) -> Standing:
         """See the contract."""
