@@ -169,9 +169,9 @@ def test_a_result_too_large_for_a_packet_is_in_the_history_too(app, consume):
 
 def test_progress_is_read_while_the_task_runs_and_gone_after(declare, consume):
     app = declare(MORE)
-    consume("-w", "1")
     result = app.count("counted", 20_000)
     assert app.huey.progress_of(result) is None
+    consume("-w", "1")
     wait_until(lambda: app.huey.progress_of(result.id), "some progress")
     started(app, "counted")
     progress = app.huey.progress_of(result)

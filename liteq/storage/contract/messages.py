@@ -61,7 +61,10 @@ class MessageContract(ABC):
 
     @abstractmethod
     def top_priority(self) -> int | None:
-        """The priority of the ready message that would be claimed next; None if there is none."""
+        """The priority of the ready message that would be claimed next; None if there is none.
+
+        That of a paused message may be told as long as no claim has met it.
+        """
 
     @abstractmethod
     def expired(self, now_monotonic: int) -> list[Claim]:

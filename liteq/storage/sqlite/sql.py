@@ -64,8 +64,12 @@ SELECT q.data FROM claim AS c JOIN queue AS q ON q.seq = c.seq
 WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ?"""
 
 TOP_RANK: Final = """
-SELECT rank FROM priority WHERE queue = ?1
-AND NOT EXISTS (SELECT 1 FROM pause WHERE queue = ?1 AND name = '' AND NOT resumed) ORDER BY rank LIMIT 1"""
+SELECT min(rank) FROM (
+    SELECT (SELECT rank FROM priority WHERE queue = ?1 ORDER BY rank LIMIT 1) AS rank
+    UNION ALL
+    SELECT (SELECT rank FROM parked WHERE queue = ?1 AND name = u.name ORDER BY rank LIMIT 1)
+    FROM pause AS u WHERE u.queue = ?1 AND u.resumed
+) WHERE NOT EXISTS (SELECT 1 FROM pause WHERE queue = ?1 AND name = '' AND NOT resumed)"""
 
 CLAIMS_OF: Final = _CLAIMED + " WHERE c.queue = ? AND c.owner = ? ORDER BY -q.priority, c.seq"
 
