@@ -20,6 +20,7 @@ from liteq.messages import SKIPPED, Error
 from liteq.result_groups import ChordResult, ResultGroup
 from liteq.results import EmptyData, Result
 from liteq.schedules import Schedule, crontab, every
+from liteq.status import TaskStatus
 from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
 
@@ -47,6 +48,7 @@ __all__ = [
     "Task",
     "TaskException",
     "TaskLockedException",
+    "TaskStatus",
     "TaskTimeout",
     "TaskWrapper",
     "chord",

@@ -20,11 +20,13 @@ from liteq.hooks import Hooks
 from liteq.identity import identify
 from liteq.limits import Limits, RateLimit
 from liteq.locks import Locking, TaskLock
-from liteq.messages import ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
+from liteq.messages import Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
 from liteq.older import OlderNames, older_options
 from liteq.options import check_options
-from liteq.outcomes import Ended, dead_outcome
+from liteq.outcomes import Ended, dead_outcome, text_of
+from liteq.pauses import Pauses
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
+from liteq.records import Records
 from liteq.registry import Registry
 from liteq.result_groups import ChordResult, ResultGroup
 from liteq.results import EmptyData, Result
@@ -72,7 +74,9 @@ class Huey(
     Revocations,
     Locking,
     Limits,
+    Pauses,
     Inspection,
+    Records,
     OlderNames,
 ):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
@@ -271,17 +275,19 @@ class Huey(
             self.signals.send(signals.SIGNAL_SCHEDULED, task)
             return Ended(signals.SIGNAL_SCHEDULED)
         revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
+        began, started = clock.now(), clock.monotonic()
         ended = run(self, task, revoked=revoked, now=now, isolated=False)
         outcome = ended.outcome()
-        self._store(claim, outcome._replace(messages=()) if self._immediate else outcome)
+        attempted = Attempted(began, clock.monotonic() - started, os.getpid())
+        self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
         if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended
 
-    def _store(self, claim: ClaimKey | None, outcome: Outcome) -> None:
+    def _store(self, claim: ClaimKey | None, outcome: Outcome, attempted: Attempted | None = None) -> None:
         if claim is None:
             self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
-        elif not self.storage.settle([Settlement(claim, outcome)], clock.now())[0]:
+        elif not self.storage.settle([Settlement(claim, outcome, attempted)], clock.now())[0]:
             logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", claim.seq)
 
     def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
@@ -311,10 +317,7 @@ class Huey(
 
     def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
         """What is stored of a failure, and found in `TaskException.metadata`."""
-        try:
-            error = repr(exception)
-        except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
-            error = f"{type(exception).__name__}(…)"
+        error = text_of(exception)
         if isinstance(exception, TaskException):
             error = exception.metadata.get("error") or error
         return {

@@ -14,7 +14,7 @@ from liteq.options import check_options
 from liteq.registry import Registry
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
-from liteq.storage.base import DeadTask, Storage
+from liteq.storage.base import Storage
 from liteq.tasks import Task
 from liteq.wrapper import TaskWrapper
 
@@ -198,11 +198,14 @@ class Inspection:
     deserialize_task: Callable[[bytes], Task]
 
     def pending(self, limit: int | None = None) -> list[Task]:
-        """The tasks that are ready to run, in the order in which they will; unknown ones are left out."""
+        """The tasks that are ready to run, in the order in which they will; unknown ones are left out.
+
+        Paused ones are among them, in their place.
+        """
         return self._known_tasks(self.storage.pending(limit))
 
     def pending_count(self) -> int:
-        """How many tasks are ready to run."""
+        """How many tasks are ready to run, paused ones included."""
         return self.storage.pending_count()
 
     def scheduled(self, limit: int | None = None) -> list[Task]:
@@ -221,14 +224,6 @@ class Inspection:
         """How many tasks are in the hands of consumers."""
         return self.storage.running_count()
 
-    def dead(self, limit: int | None = None) -> list[DeadTask]:
-        """The tasks that will not run again by themselves, the latest first."""
-        return self.storage.dead(limit)
-
-    def revive(self, *ids: str) -> int:
-        """Put dead tasks back into the queue; how many there were."""
-        return self.storage.revive(ids)
-
     def __len__(self) -> int:
         return self.pending_count()
 
@@ -236,7 +231,7 @@ class Inspection:
         return True
 
     def flush(self) -> None:
-        """Delete all tasks, results, revocations, locks and counters of this queue."""
+        """Delete all tasks, results, revocations, locks, counters and history; what is paused stays so."""
         self.storage.flush()
 
     def _known_tasks(self, messages: list[bytes]) -> list[Task]:

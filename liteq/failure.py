@@ -20,11 +20,13 @@ from liteq.exceptions import (
     TaskTimeout,
 )
 from liteq.messages import EndKind, Error
-from liteq.outcomes import Ended, Followup, Runtime, follow_up, join
+from liteq.outcomes import Ended, Followup, Runtime, follow_up, join, text_of
 from liteq.retry import next_retry
 from liteq.tasks import Task
 
 logger = logging.getLogger("huey")
+
+_LONGEST_REASON = 500
 
 # They say "not now" rather than "it went wrong", so a retry that follows stores no error.
 _NO_ERROR_WHILE_RETRIED = (RetryTask, RateLimitExceeded, TaskLockedException)
@@ -50,6 +52,7 @@ def conclude(runtime: Runtime, task: Task, exception: BaseException) -> Ended:
         runtime.signals.send(failure.signal, task, *extra)
     final = not task.retries
     ended = Ended(failure.signal or s.SIGNAL_ERROR if final else s.SIGNAL_RETRYING)
+    ended.reason = text_of(exception)[:_LONGEST_REASON]
     surfaces = final or (
         runtime.store_intermediate_errors and not isinstance(exception, _NO_ERROR_WHILE_RETRIED)
     )
@@ -166,7 +169,10 @@ def _retry(runtime: Runtime, task: Task, explicit_delay: float | None) -> Follow
     )
     task.eta = clock.normalize_time(delay=delay, utc=runtime.utc) if delay else None
     logger.info("Task %s runs again in %.3gs, %d retries left", task.id, delay, task.retries)
-    return follow_up(runtime, task, s.SIGNAL_SCHEDULED if delay else s.SIGNAL_ENQUEUED)
+    followup = follow_up(runtime, task, s.SIGNAL_SCHEDULED if delay else s.SIGNAL_ENQUEUED)
+    if task.claim is None:
+        return followup
+    return followup._replace(message=followup.message._replace(attempt=task.claim.attempt))
 
 
 def _draw() -> float:

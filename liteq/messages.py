@@ -137,9 +137,24 @@ class Outcome(NamedTuple):
     messages: tuple[Message, ...] = ()
     """What is enqueued: the retry, the next stage of a pipeline, an error handler."""
     reason: str = ""
-    """Why it died or crashed, for people."""
+    """Why it failed, died or crashed, for people."""
     joins: tuple[Join, ...] = ()
     """The end of a chord's member, if this was one."""
+
+
+class Attempted(NamedTuple):
+    """What is known of how an attempt went, for its record; None is unknown."""
+
+    started: int | None = None
+    """When it began (microseconds of UTC); None, too, if it never did."""
+    duration: int | None = None
+    """Microseconds that it took."""
+    worker: int | None = None
+    """The process that it ran in."""
+    exit_code: int | None = None
+    """Of that process, if it ended with the attempt; the negative number of the signal that killed it."""
+    peak_memory: int | None = None
+    """Bytes of memory that it had at the most, if it ended with the attempt."""
 
 
 class Settlement(NamedTuple):
@@ -147,6 +162,7 @@ class Settlement(NamedTuple):
 
     key: ClaimKey
     outcome: Outcome
+    attempted: Attempted | None = None
 
 
 class Revocation(NamedTuple):
@@ -184,7 +200,10 @@ class _Skipped:
 
 SKIPPED: Final = _Skipped()
 
-BACK: Final = Outcome(Disposition.BACK, "released")
+RELEASED: Final = "released"
+"""The status of a claim that is given back before its task began: that was no attempt."""
+
+BACK: Final = Outcome(Disposition.BACK, RELEASED)
 
 
 def new_id() -> str:

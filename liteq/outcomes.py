@@ -53,11 +53,14 @@ class Ended:
     results: list[tuple[str, bytes]] = field(default_factory=list)
     followups: list[Followup] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
+    reason: str = ""
 
     def outcome(self) -> Outcome:
         """The same, as storage takes it."""
         messages = tuple(followup.message for followup in self.followups)
-        return Outcome(self.disposition, self.status, tuple(self.results), messages, joins=tuple(self.joins))
+        return Outcome(
+            self.disposition, self.status, tuple(self.results), messages, self.reason, tuple(self.joins)
+        )
 
 
 def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> Followup:
@@ -68,6 +71,14 @@ def follow_up(runtime: Runtime, task: Task, signal: str = s.SIGNAL_ENQUEUED) -> 
 def join(chord: tuple[str, int] | None, kind: EndKind, value: bytes = b"") -> list[Join]:
     """What the end of a pipeline tells the chord that it is a member of, if it is."""
     return [] if chord is None else [Join(*chord, kind, value)]
+
+
+def text_of(exception: BaseException) -> str:
+    """An exception in words."""
+    try:
+        return repr(exception)
+    except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
+        return f"{type(exception).__name__}(…)"
 
 
 def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:

@@ -10,6 +10,7 @@ from liteq import clock
 from liteq.exceptions import ResultTimeout, TaskException
 from liteq.messages import Error
 from liteq.options import check_options
+from liteq.status import TaskStatus
 from liteq.storage.base import Storage
 from liteq.tasks import Expires, Task
 
@@ -55,6 +56,9 @@ class ResultHost(Protocol):
     def restore(self, task: Task) -> bool:
         """Undo a revocation."""
 
+    def status(self, task: Any) -> TaskStatus:
+        """Where a task is in its life."""
+
 
 class Result:
     """The result of one task, whether it is there yet or not."""
@@ -72,6 +76,10 @@ class Result:
     def id(self) -> str:
         """The task's id."""
         return self.task.id
+
+    def status(self) -> TaskStatus:
+        """Where the task is in its life; see `Huey.status`."""
+        return self.huey.status(self.id)
 
     def is_ready(self) -> bool:
         """Whether a result is stored; it is then kept in this handle."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from liteq import clock
 from liteq.exceptions import TaskTimeout
 from liteq.messages import ClaimKey, new_id
+from liteq.meter import Meter
 from liteq.schedules import Missed, Schedule
 
 Expires = float | timedelta | datetime | None
@@ -40,6 +41,10 @@ class Task:
     """Seconds that the delay before a retry may grow to by `retry_backoff`."""
     retry_jitter: float = 0
     """The part of that delay, from 0 to 1, that chance may take away."""
+    meter: Meter | None = None
+    """Of an attempt that tells its progress: how often that is stored."""
+    is_done: bool = False
+    """The progress that was stored last says that all is done."""
 
     def __init__(
         self,

@@ -26,7 +26,9 @@ from liteq.storage.contract.inspection import DeadTask, InspectionContract, Take
 from liteq.storage.contract.limits import Instant, LimitContract
 from liteq.storage.contract.locks import Holder, LockContract
 from liteq.storage.contract.messages import MessageContract
+from liteq.storage.contract.pauses import PauseContract
 from liteq.storage.contract.periodic import PeriodicContract
+from liteq.storage.contract.records import RecordContract
 from liteq.storage.contract.results import ResultContract, WakeSource, Wakeup
 from liteq.storage.contract.revocations import RevocationContract
 
@@ -59,11 +61,13 @@ class Storage(
     ChordContract,
     ResultContract,
     RevocationContract,
+    PauseContract,
     PeriodicContract,
     LockContract,
     LimitContract,
     ConsumerContract,
     InspectionContract,
+    RecordContract,
 ):
     """One named queue in some medium; the verbs stand in `liteq.storage.contract`, by concern."""
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from liteq import signals as s
 from liteq.api import Huey
-from liteq.messages import Claim, Disposition, Settlement, Verdict
+from liteq.messages import Attempted, Claim, Disposition, Settlement, Verdict
 from liteq.workers.pool import Pool
 from liteq.workers.recovery import crashed, returned
-from liteq.workers.wire import Announcement, pack_announcement
+from liteq.workers.wire import Announcement, Gone, Report, pack_announcement
 
 
 class Aftermath:
@@ -25,6 +25,7 @@ class Aftermath:
         self._huey = huey
         self._max_crashes = max_crashes
         self._stopped: deque[tuple[Claim, Verdict]] = deque()
+        self._attempted: dict[tuple[int, int], Attempted] = {}
         self._announcements: deque[Announcement] = deque()
 
     @property
@@ -32,28 +33,31 @@ class Aftermath:
         """Whether all attempts are ended."""
         return not self._stopped
 
-    def take(
-        self, claims: Iterable[Claim], how: str, verdict: Verdict, *, requested: bool
-    ) -> list[Settlement]:
+    def take(self, claims: Iterable[Claim], gone: Gone, attempted: Attempted) -> list[Settlement]:
         """The ends of the attempts that a worker was at when it died.
 
         Those that were stopped on purpose are kept: another worker says what their end causes.
         """
         claims = list(claims)
-        if verdict:
-            self._stopped.extend((claim, verdict) for claim in claims)
+        if gone.verdict:
+            self._stopped.extend((claim, gone.verdict) for claim in claims)
+            self._attempted.update({(claim.seq, claim.attempt): attempted for claim in claims})
             return []
-        if requested:
-            return [returned(self._huey, claim, "interrupted") for claim in claims]
+        if gone.requested:
+            return [returned(self._huey, claim, "interrupted", attempted) for claim in claims]
         if not claims:
             self._announce(None, s.SIGNAL_WORKER_DIED)
-        return [self._crashed(claim, how) for claim in claims]
+        return [self._crashed(claim, gone.how, attempted) for claim in claims]
 
-    def _crashed(self, claim: Claim, how: str) -> Settlement:
+    def attempted(self, report: Report, worker: int | None) -> Attempted:
+        """What is known of the attempt that a report ends, which another worker may have begun."""
+        return self._attempted.pop((report.seq, report.attempt), None) or report.attempted(worker)
+
+    def _crashed(self, claim: Claim, how: str, attempted: Attempted) -> Settlement:
         outcome = crashed(self._huey, claim, how, self._max_crashes)
         dead = (s.SIGNAL_DEAD,) if outcome.disposition is Disposition.DEAD else ()
         self._announce(claim, s.SIGNAL_WORKER_DIED, s.SIGNAL_CRASHED, *dead)
-        return Settlement(claim.key, outcome)
+        return Settlement(claim.key, outcome, attempted)
 
     def _announce(self, claim: Claim | None, *signals: str) -> None:
         if any(self._huey.signals.has_receivers(signal) for signal in signals):
@@ -73,4 +77,5 @@ class Aftermath:
         """Nobody will be there to conclude them: what is kept goes back to the queue."""
         given_up = [returned(self._huey, claim, "interrupted") for claim, _ in self._stopped]
         self._stopped.clear()
+        self._attempted.clear()
         return given_up

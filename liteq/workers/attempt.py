@@ -79,26 +79,25 @@ def announce(huey: Huey, announcement: Announcement) -> None:
         huey.signals.send(signal, task)
 
 
-def settle(huey: Huey, assignment: Assignment, outcome: Outcome) -> None:
+def settle(huey: Huey, settlement: Settlement) -> None:
     """Settle from the worker itself: for outcomes too large for a packet, or that nobody else can store.
 
     Raises:
         StorageBusy: if storage can't be written at the moment.
         StorageFull: the same.
     """
+    key, outcome, attempted = settlement
     try:
-        held = huey.storage.settle([Settlement(assignment.key, outcome)], clock.now())[0]
+        held = huey.storage.settle([settlement], clock.now())[0]
     except (StorageBusy, StorageFull):
         raise
     except StorageError as error:  # an outcome that can never be stored: too big, say
         logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
         message = {"error": f"its outcome can't be stored: {error}"}
         failed = _instead(outcome, message["error"], huey.serializer.serialize(Error(message)))
-        held = huey.storage.settle([Settlement(assignment.key, failed)], clock.now())[0]
+        held = huey.storage.settle([Settlement(key, failed, attempted)], clock.now())[0]
     if not held:
-        logger.warning(
-            "Message %d was taken by another meanwhile; its outcome has no effect", assignment.key.seq
-        )
+        logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", key.seq)
 
 
 def _instead(outcome: Outcome, reason: str, error: bytes) -> Outcome:

@@ -94,6 +94,9 @@ class Beat:
             self._firing.append(heapq.heappop(self._heap)[2])
         self._firing = [job for job in self._firing if job in self._roster]
         messages = [message for job in self._firing for message in self._messages_of(job, now)]
+        # The slots of paused tasks are taken all the same: they pass by, and do not pile up.
+        paused = self._huey.storage.paused() if messages else frozenset()
+        messages = [message for message in messages if paused.isdisjoint({None, message.name})]
         if messages:
             self._huey.storage.put(messages, now)
         return messages

@@ -23,7 +23,7 @@ _PAUSE_BETWEEN_STEPS = 10_000
 
 
 class Chores:
-    """Extends the leases of its own claims, and looks after those of consumers that died.
+    """Extends the leases of its own claims, looks after those of consumers that died, prunes the history.
 
     Args:
         huey: the application's queue.
@@ -64,7 +64,7 @@ class Chores:
         return recover(self._huey, self._owner) > 0
 
     def prune(self, monotonic: int) -> None:
-        """Delete what is over: expired results and locks, hits of rate limits, locks of dead processes.
+        """Delete what is over: expired results and locks, hits of rate limits, locks of the dead, history.
 
         Raises:
             StorageError: if storage fails.
@@ -72,7 +72,11 @@ class Chores:
         if monotonic < self.next_pruning:
             return
         storage = self._huey.storage
-        pruned = storage.prune(_PRUNED_AT_ONCE, now=instant(), monotonic=monotonic)
+        now = instant()
+        pruned = max(
+            storage.prune(_PRUNED_AT_ONCE, now=now, monotonic=monotonic),
+            storage.prune_history(now.wall, _PRUNED_AT_ONCE),
+        )
         self.next_pruning = monotonic + (_PAUSE_BETWEEN_STEPS if pruned >= _PRUNED_AT_ONCE else _PRUNE_EVERY)
         if monotonic >= self._next_look_at_locks:
             self._next_look_at_locks = monotonic + _LOOK_AT_LOCKS_EVERY

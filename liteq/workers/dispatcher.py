@@ -26,6 +26,7 @@ from liteq.workers.chores import Chores
 from liteq.workers.deputy import Deputy, Orphan
 from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger, seconds_until
+from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.recovery import returned
@@ -81,6 +82,7 @@ class Dispatcher:
         self._watchdog = Watchdog(huey.storage, owner, board, int(options.timeout_grace * clock.SECOND))
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
+        self._notes = Notes(huey.storage, board)
         self._inheritance = Inheritance(huey.storage.held(owner))
         self._buried: list[int] = []
         self._retry_at: int | None = None
@@ -128,6 +130,7 @@ class Dispatcher:
             seconds_until(self._deputy.deadline, monotonic),
             seconds_until(self._chores.next_pruning, monotonic),
             seconds_until(self._inheritance.deadline, monotonic),
+            seconds_until(self._notes.next_look(self._pool), monotonic),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -177,7 +180,8 @@ class Dispatcher:
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
             outcome = dead_outcome(self._huey, claim, outcome.reason)
         key = ClaimKey(report.seq, report.attempt, self._owner)
-        self._ledger.settle(Settlement(key, outcome))
+        attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
+        self._ledger.settle(Settlement(key, outcome, attempted))
 
     def _read_control(self) -> None:
         while True:
@@ -204,7 +208,7 @@ class Dispatcher:
 
     def _orphan_ended(self, orphan: Orphan) -> None:
         self._deputy.has_ended(orphan)
-        self._bury(orphan.worker, "ended", Verdict.NONE, requested=False)
+        self._bury(orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False))
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:
@@ -212,10 +216,10 @@ class Dispatcher:
                 self._attach(message, *ends)
             case wire.Attached():
                 self._inheritance.workers_known(clock.monotonic())
-            case wire.Gone(token, how, requested, verdict):
-                if (worker := self._pool.get(token)) is not None:
-                    self._bury(worker, how, verdict, requested=requested)
-                self._buried.append(token)
+            case wire.Gone():
+                if (worker := self._pool.get(message.token)) is not None:
+                    self._bury(worker, message)
+                self._buried.append(message.token)
             case wire.Retire(token):
                 if (worker := self._pool.get(token)) is not None:
                     self._retire(worker)
@@ -268,14 +272,14 @@ class Dispatcher:
             worker.condemned = True
             self._control.send(wire.Condemn(worker.token, attempt, verdict))
 
-    def _bury(self, worker: Worker, how: str, verdict: Verdict, *, requested: bool) -> None:
+    def _bury(self, worker: Worker, gone: wire.Gone) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         self._selector.unregister(worker.line)
         self._read_reports(worker)
         self._take_back(worker)
         running = worker.in_hand.values()
-        self._interrupted = self._interrupted or (self._draining and requested and bool(running))
-        self._ledger.settle(*self._aftermath.take(running, how, verdict, requested=requested))
+        self._interrupted = self._interrupted or (self._draining and gone.requested and bool(running))
+        self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))
         self._pool.remove(worker)
 
     def _drain(self) -> None:
@@ -312,7 +316,7 @@ class Dispatcher:
         """Take back what should not wait any longer where it is, and stop what should have ended."""
         for worker, verdict in self._watchdog.doomed(self._pool, monotonic):
             self._stop(worker, verdict)
-        overtaken = self._ledger.outranks(self._pool.lowest_waiting() if self._ledger.look else None)
+        overtaken = self._ledger.outranks(self._pool) or self._ledger.holds_back(self._pool)
         for worker in self._pool:
             if overtaken or worker.is_stuck(monotonic):
                 self._take_back(worker)
@@ -327,6 +331,7 @@ class Dispatcher:
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""
         self._huey.storage.maintain()
+        self._notes.take(monotonic, self._pool)
         self._chores.prune(monotonic)
         self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
         if claiming and self._chores.visit_neighbours(monotonic):

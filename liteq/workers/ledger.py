@@ -93,12 +93,18 @@ class Ledger:
         self.look = room <= len(claims) if room else self.look or bool(settlements)
         _warn_of_lost(settlements, held)
 
-    def outranks(self, lowest: int | None) -> bool:
+    def outranks(self, pool: Pool) -> bool:
         """Whether a ready task has a higher priority than the lowest of those that wait inside workers."""
-        if lowest is None or not self.look:
+        lowest = pool.lowest_waiting() if self.look else None
+        if lowest is None:
             return False
         top = self._storage.top_priority()
         return top is not None and top > lowest
+
+    def holds_back(self, pool: Pool) -> bool:
+        """Whether a task that waits inside a worker has been paused meanwhile."""
+        names: set[str | None] = {claim.name for claim in pool.waiting()} if self.look else set()
+        return bool(names) and not self._storage.paused().isdisjoint({None, *names})
 
 
 def _warn_of_lost(settlements: list[Settlement], held: list[bool]) -> None:

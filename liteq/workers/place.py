@@ -7,7 +7,6 @@ import signal
 import socket
 from contextlib import suppress
 
-from liteq.messages import Verdict
 from liteq.workers import wire
 from liteq.workers.child import Child, Policy, State
 
@@ -84,10 +83,8 @@ class Template:
 class Departed:
     """A worker that has ended, until the dispatcher has settled what it left."""
 
-    def __init__(
-        self, place: Place, how: str, last: tuple[int, int], verdict: Verdict, *, requested: bool
-    ) -> None:
-        self.gone = wire.Gone(place.token, how, requested, verdict)
+    def __init__(self, place: Place, gone: wire.Gone, last: tuple[int, int]) -> None:
+        self.gone = gone
         self.attach = wire.Attach(place.token, place.index, place.pid or 0, last)
         self._ends = place.ends or ()
 

@@ -211,8 +211,11 @@ class Pool:
 
     def lowest_waiting(self) -> int | None:
         """The lowest priority among the tasks that wait inside workers; None if none waits."""
-        waiting = (c for w in self._workers.values() for c in islice(w.in_hand.values(), 1, None))
-        return min((claim.priority for claim in waiting), default=None)
+        return min((claim.priority for claim in self.waiting()), default=None)
+
+    def waiting(self) -> Iterator[Claim]:
+        """The tasks that wait inside workers, behind the ones that these run."""
+        return (c for w in self._workers.values() for c in islice(w.in_hand.values(), 1, None))
 
     def next_stuck(self) -> int | None:
         """When the next worker may turn out to be stuck, in microseconds of the monotonic clock."""

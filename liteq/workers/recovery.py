@@ -7,7 +7,7 @@ import logging
 from liteq import clock
 from liteq.api import Huey
 from liteq.identity import Identity, is_gone
-from liteq.messages import BACK, Claim, Disposition, Outcome, Settlement
+from liteq.messages import Attempted, Claim, Disposition, Outcome, Settlement
 from liteq.outcomes import dead_outcome
 
 logger = logging.getLogger("huey.consumer")
@@ -24,11 +24,13 @@ def crashed(huey: Huey, claim: Claim, how: str, max_crashes: int) -> Outcome:
     return Outcome(Disposition.CRASHED, "crashed", reason=how)
 
 
-def returned(huey: Huey, claim: Claim, why: str) -> Settlement:
+def returned(huey: Huey, claim: Claim, why: str, attempted: Attempted | None = None) -> Settlement:
     """A claim given back to the queue, or to the dead if the task runs at most once and may have started."""
     if claim.at_most_once:
-        return Settlement(claim.key, dead_outcome(huey, claim, f"{why}, and it runs at most once"))
-    return Settlement(claim.key, BACK)
+        outcome = dead_outcome(huey, claim, f"{why}, and it runs at most once")
+    else:
+        outcome = Outcome(Disposition.BACK, "interrupted", reason=why)
+    return Settlement(claim.key, outcome, attempted)
 
 
 def recover(huey: Huey, owner: int) -> int:

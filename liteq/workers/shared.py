@@ -9,7 +9,7 @@ import struct
 from liteq.messages import Verdict
 from liteq.workers.wire import MAX_PACKET
 
-_ENTRY = struct.Struct("<QQQQ")
+_ENTRY = struct.Struct("<QQQQQ")
 _ATTEMPT = struct.Struct("<QQ")
 _FIELD = struct.Struct("<Q")
 _LENGTH = struct.Struct("<Q")
@@ -23,18 +23,18 @@ NEVER = (1 << 64) - 1
 
 
 class Board:
-    """One line for each worker: which attempt it is at, until when, and whether it has to be stopped.
+    """One line for each worker: which attempt it is at, until when, whether it has to be stopped, since when.
 
-    The worker writes the first two, the supervisor the verdict, while the worker is known to be at the
+    The worker writes all but the verdict; that is the supervisor's, while the worker is known to be at the
     attempt and to get no other. Read by all of them, and after a death.
     """
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, workers * _ENTRY.size))
 
-    def write(self, index: int, seq: int, attempt: int) -> None:
-        """Note that the worker at `index` starts an attempt."""
-        _ENTRY.pack_into(self._memory, index * _ENTRY.size, seq, attempt, NOT_YET, Verdict.NONE)
+    def write(self, index: int, seq: int, attempt: int, started: int = 0) -> None:
+        """Note that the worker at `index` starts an attempt, at `started` (microseconds of UTC)."""
+        _ENTRY.pack_into(self._memory, index * _ENTRY.size, seq, attempt, NOT_YET, Verdict.NONE, started)
 
     def limit(self, index: int, deadline: int) -> None:
         """Note when the attempt's time is over, in microseconds of the monotonic clock."""
@@ -60,6 +60,10 @@ class Board:
     def verdict(self, index: int) -> Verdict:
         """Why the worker is being stopped."""
         return Verdict(_FIELD.unpack_from(self._memory, index * _ENTRY.size + 24)[0])
+
+    def started(self, index: int) -> int | None:
+        """When the attempt that the worker at `index` is at began; None if it is at none."""
+        return int(_FIELD.unpack_from(self._memory, index * _ENTRY.size + 32)[0]) or None
 
 
 class Journal:

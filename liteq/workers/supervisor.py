@@ -255,7 +255,7 @@ class Supervisor:
                 return
             if not pid:
                 return
-            end = End(os.waitstatus_to_exitcode(status), usage.ru_maxrss // 1024)
+            end = End(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)
             if self._templates.exited(pid):
                 continue
             place = next((place for place in self._places if place.pid == pid), None)
@@ -279,8 +279,10 @@ class Supervisor:
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            verdict = self._launcher.board.verdict(place.index)
-            departed = Departed(place, str(end), last, verdict, requested=before is State.STOPPING)
+            board, requested = self._launcher.board, before is State.STOPPING
+            verdict, started = board.verdict(place.index), board.started(place.index)
+            gone = wire.Gone(place.token, str(end), requested, verdict, started, end.code, end.peak)
+            departed = Departed(place, gone, last)
             if before is State.STARTING:
                 departed.close()
             else:
@@ -312,7 +314,7 @@ class End(NamedTuple):
     code: int
     """Its exit code, or the negative number of the signal that killed it."""
     peak: int
-    """MiB of memory that it had at the most."""
+    """Bytes of memory that it had at the most."""
 
     def __str__(self) -> str:
-        return f"{describe_exit(self.code)}, peak memory {self.peak} MB"
+        return f"{describe_exit(self.code)}, peak memory {self.peak >> 20} MB"

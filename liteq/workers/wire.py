@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Outcome, Verdict
+from liteq.messages import Attempted, Claim, ClaimKey, Disposition, EndKind, Join, Message, Outcome, Verdict
 
 MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
@@ -103,31 +103,52 @@ class Report(NamedTuple):
     """Microseconds."""
     outcome: Outcome | None
     """None: the worker has settled it itself, because it was too large for a packet."""
+    started: int = 0
+    """When it began, in microseconds of UTC."""
+
+    def attempted(self, worker: int | None) -> Attempted:
+        """What is known of the attempt, which ran in that process."""
+        return Attempted(self.started, self.duration, worker)
 
 
 def pack_report(report: Report) -> bytes:
     """The packet of a report: plain values, because a pickled class costs as much as all the rest."""
     outcome = report.outcome
     if outcome is None:
-        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), "", ()), 5)
+        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), "", (), 0), 5)
     disposition, status, results, messages, reason, joins = outcome
     plain = [tuple(message) for message in messages] if messages else ()
     ends = [(chord, position, int(kind), value) for chord, position, kind, value in joins] if joins else ()
     return pickle.dumps(
-        (report.seq, report.attempt, report.duration, int(disposition), status, results, plain, reason, ends),
+        (
+            report.seq,
+            report.attempt,
+            report.duration,
+            int(disposition),
+            status,
+            results,
+            plain,
+            reason,
+            ends,
+            report.started,
+        ),
         5,
     )
 
 
 def unpack_report(packet: bytes) -> Report:
     """The report of a packet."""
-    seq, attempt, duration, disposition, status, results, plain, reason, ends = pickle.loads(packet)
+    seq, attempt, duration, disposition, status, results, plain, reason, ends, started = pickle.loads(packet)
     if disposition is None:
         return Report(seq, attempt, duration, None)
     messages = tuple(Message(*values) for values in plain) if plain else ()
     joins = tuple(Join(chord, position, EndKind(kind), value) for chord, position, kind, value in ends)
     return Report(
-        seq, attempt, duration, Outcome(Disposition(disposition), status, results, messages, reason, joins)
+        seq,
+        attempt,
+        duration,
+        Outcome(Disposition(disposition), status, results, messages, reason, joins),
+        started,
     )
 
 
@@ -239,6 +260,17 @@ class Gone(NamedTuple):
     """It was told to end: what it leaves is not its fault."""
     verdict: Verdict = Verdict.NONE
     """It was stopped because of the attempt that it was at."""
+    started: int | None = None
+    """When the attempt began that it was at, in microseconds of UTC; None if it was at none."""
+    exit_code: int | None = None
+    """The negative number of the signal that killed it, or its exit code."""
+    peak_memory: int | None = None
+    """Bytes."""
+
+    def until(self, now: int, worker: int) -> Attempted:
+        """What is known of the attempt that it was at, which ended with it."""
+        duration = None if self.started is None else max(0, now - self.started)
+        return Attempted(self.started, duration, worker, self.exit_code, self.peak_memory)
 
 
 class Retire(NamedTuple):

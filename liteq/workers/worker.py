@@ -8,9 +8,10 @@ import socket
 import time
 from types import FrameType
 
+from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageFull, TaskInterrupted, TaskStopped
-from liteq.messages import Disposition, Outcome
+from liteq.messages import Attempted, Disposition, Outcome, Settlement
 from liteq.workers.attempt import announce, attempt, settle
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
@@ -70,12 +71,13 @@ class Worker:
             if isinstance(assignment, Announcement):
                 announce(self._huey, assignment)
                 continue
-            self._board.write(self._index, assignment.key.seq, assignment.key.attempt)
-            started = time.perf_counter_ns()
+            began, started = clock.now(), time.perf_counter_ns()
+            self._board.write(self._index, assignment.key.seq, assignment.key.attempt, began)
             outcome = self._run(assignment)
             if os.getpid() != self._pid:
                 os._exit(0)  # a task forked, and its child came back here: it is not a worker
-            self._report(assignment, outcome, (time.perf_counter_ns() - started) // 1000)
+            duration = (time.perf_counter_ns() - started) // 1000
+            self._report(assignment, outcome, Attempted(began, duration, self._pid))
             self._board.clear(self._index)
 
     def _receive(self) -> bytes | None:
@@ -101,12 +103,12 @@ class Worker:
         back = outcome.disposition is Disposition.BACK
         return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
-    def _report(self, assignment: Assignment, outcome: Outcome, duration: int) -> None:
-        key = assignment.key
-        packet = pack_report(Report(key.seq, key.attempt, duration, outcome))
+    def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
+        key, duration = assignment.key, attempted.duration or 0
+        packet = pack_report(Report(key.seq, key.attempt, duration, outcome, attempted.started or 0))
         large = len(packet) > MAX_PAYLOAD
         if large:
-            if not self._settle(assignment, outcome):
+            if not self._settle(assignment, outcome, attempted):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
         try:
@@ -114,14 +116,14 @@ class Worker:
         except (BrokenPipeError, ConnectionResetError):
             # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
             if not large:
-                self._settle(assignment, outcome)
+                self._settle(assignment, outcome, attempted)
             self._stopping = True
 
-    def _settle(self, assignment: Assignment, outcome: Outcome) -> bool:
+    def _settle(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> bool:
         """Settle from here, however long storage can't be written; False if told to end meanwhile."""
         while True:
             try:
-                settle(self._huey, assignment, outcome)
+                settle(self._huey, Settlement(assignment.key, outcome, attempted))
             except (StorageBusy, StorageFull) as error:
                 logger.warning("The outcome of a task can't be stored yet: %s", error)
                 if self._stopping:

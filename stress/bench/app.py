@@ -8,6 +8,7 @@ from liteq import SqliteHuey
 huey = SqliteHuey(
     filename=os.environ["LITEQ_BENCH_FILE"],
     durability=os.environ.get("LITEQ_BENCH_DURABILITY", "full"),
+    history=int(os.environ.get("LITEQ_BENCH_HISTORY", "10000")),
 )
 
 

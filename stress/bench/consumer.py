@@ -34,11 +34,14 @@ def wait_until(condition: Callable[[], Any], timeout: float = 60, interval: floa
 
 
 @contextmanager
-def consumer(workers: int, durability: str = "full") -> Iterator[tuple[Any, subprocess.Popen[bytes], float]]:
+def consumer(
+    workers: int, durability: str = "full", history: int = 10_000
+) -> Iterator[tuple[Any, subprocess.Popen[bytes], float]]:
     """Run a consumer on a new file: the application module, the process, seconds until it was ready."""
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
         os.environ["LITEQ_BENCH_FILE"] = f"{folder}/queue.db"
         os.environ["LITEQ_BENCH_DURABILITY"] = durability
+        os.environ["LITEQ_BENCH_HISTORY"] = str(history)
         sys.modules.pop("app", None)
         began = time.monotonic()
         process = _start(workers, log)

@@ -65,9 +65,9 @@ def bare_loop(durability: str, tasks: int = 30_000) -> float:
         return rate
 
 
-def drained(durability: str, tasks: int = 30_000) -> float:
+def drained(durability: str, tasks: int = 30_000, history: int = 10_000) -> float:
     """No-op tasks a second, results stored, 2 process workers, from the moment in which all are committed."""
-    with consumer(2, durability) as (app, _, _):
+    with consumer(2, durability, history) as (app, _, _):
         app.noop().get(blocking=True, timeout=10)
         app.noop.map([()] * tasks)
         began = time.perf_counter()
@@ -137,12 +137,14 @@ def throughput_rows(rounds: int) -> list[Row]:
     """Drained tasks beside the bare loop, in turns."""
     rows = []
     for durability, goal in (("full", "15,000 a second where the bare loop makes 96,000"), ("normal", "")):
-        bare, ours = [], []
+        bare, ours, without = [], [], []
         for _ in range(rounds):
             bare.append(bare_loop(durability))
             ours.append(drained(durability))
+            without.append(drained(durability, history=0))
         rows.append((f"bare loop, 64 a transaction, {durability.upper()}", f"{spread(bare)} a second", ""))
         rows.append((f"drained, 2 workers, {durability.upper()}", f"{spread(ours)} a second", goal))
+        rows.append(("  the same with history=0", f"{spread(without)} a second", ""))
         rows.append(("  as a part of the bare loop", f"{median(ours) / median(bare):.2f}", "0.16"))
     return rows
 

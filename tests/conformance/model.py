@@ -35,6 +35,9 @@ class Model:
         self.results: dict[str, bytes] = {}
         self.revocations: dict[str, Revocation] = {}
         self.locks: list[Holder] = []
+        self.paused: set[str | None] = set()
+        self.history: list[tuple[str, int, str]] = []
+        """Id, attempt and status of the attempts that have ended."""
         self._arrivals = 0
 
     def of(self, *states: str) -> list[Row]:
@@ -42,6 +45,9 @@ class Model:
 
     def ready(self) -> list[Row]:
         return sorted(self.of(READY), key=lambda row: (-row.message.priority, row.place))
+
+    def claimable(self) -> list[Row]:
+        return [row for row in self.ready() if self.paused.isdisjoint({None, row.message.name})]
 
     def scheduled(self) -> list[Row]:
         return sorted(self.of(SCHEDULED), key=lambda row: (row.message.due, row.place))
@@ -59,7 +65,7 @@ class Model:
             if row.message.due <= now:
                 row.state = READY
         claimed: list[Row] = []
-        for row in [row for row in self.ready() if only in {None, row.message.id}][:limit]:
+        for row in [row for row in self.claimable() if only in {None, row.message.id}][:limit]:
             if row.message.at_most_once and startable is not None and len(claimed) >= startable:
                 break
             row.state, row.owner, row.lease, row.attempt = CLAIMED, owner, lease, row.attempt + 1
@@ -80,6 +86,7 @@ class Model:
 
     def settle(self, row: Row, settlement: Settlement, now: int) -> None:
         outcome = settlement.outcome
+        self.history.append((row.message.id, row.attempt, outcome.status))
         if outcome.disposition is Disposition.CRASHED or outcome.status == "crashed":
             row.crashes += 1
         if outcome.disposition in {Disposition.BACK, Disposition.CRASHED}:
@@ -114,6 +121,17 @@ class Model:
         for row in rows:
             row.state, row.crashes = READY, 0
         return len(rows)
+
+    def delete_dead(self, ids: list[str]) -> int:
+        rows = [row for row in self.of(DEAD) if row.message.id in ids]
+        for row in rows:
+            self.rows.remove(row)
+            self.revocations.pop(f"r:{row.message.id}", None)
+        return len(rows)
+
+    def state(self, id: str) -> str:
+        """Of the last message of an id; empty if there is none."""
+        return next((row.state for row in reversed(self.rows) if row.message.id == id), "")
 
     def is_live(self, id: str) -> bool:
         return any(id in (row.message.id, *row.message.chain) for row in self.rows if row.state != DEAD)

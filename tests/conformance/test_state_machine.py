@@ -157,6 +157,22 @@ class Comparison(RuleBasedStateMachine):
         some = data.draw(st.lists(st.sampled_from([*dead, self.real("recent0")]), max_size=3), "dead and not")
         assert self.storage.revive(some) == self.model.revive(some)
 
+    @rule(data=st.data())
+    def delete_dead(self, data: st.DataObject) -> None:
+        dead = [row.message.id for row in self.model.of(DEAD)]
+        some = data.draw(st.lists(st.sampled_from([*dead, self.real("recent0")]), max_size=2), "dead and not")
+        assert self.storage.delete_dead(some) == self.model.delete_dead(some)
+
+    @rule(name=st.sampled_from([None, *NAMES]))
+    def pause(self, name: str | None) -> None:
+        assert self.storage.pause(name) == (name not in self.model.paused)
+        self.model.paused.add(name)
+
+    @rule(name=st.sampled_from([None, *NAMES]))
+    def resume(self, name: str | None) -> None:
+        assert self.storage.resume(name) == (name in self.model.paused)
+        self.model.paused.discard(name)
+
     @rule(key=keys, value=revocation)
     def revoke(self, key: str, value: Revocation) -> None:
         key = self.key(key)
@@ -254,12 +270,28 @@ class Comparison(RuleBasedStateMachine):
             (row.message.id, row.attempt, row.crashes) for row in model.of(DEAD)
         }
         assert storage.next_due() == min((row.message.due for row in model.of(SCHEDULED)), default=None)
-        assert storage.top_priority() == max((row.message.priority for row in model.of(READY)), default=None)
+        top = max((row.message.priority for row in model.claimable()), default=None)
+        paused = {row.message.priority for row in model.ready() if row.message.name in model.paused}
+        assert storage.top_priority() in {top} | (paused if None not in model.paused else set())
+        assert storage.paused() == model.paused
         assert storage.results() == model.results
         assert storage.revocations(sorted(model.revocations)) == model.revocations
         known = {f"id{number}" for number in range(self.used - RECENT, self.used)}
         known |= {f"recent{number}" for number in range(RECENT)}  # as they stand in chains
         assert {id for id in known if storage.is_live(id)} == {id for id in known if model.is_live(id)}
+
+    @invariant()
+    def the_same_became_of_it(self) -> None:
+        if not hasattr(self, "storage"):
+            return
+        entries = [(entry.id, entry.attempt, entry.status) for entry in reversed(self.storage.history())]
+        assert entries == self.model.history
+        assert self.storage.counts() == tuple(
+            len(self.model.of(state)) for state in (READY, SCHEDULED, CLAIMED, DEAD, WAITING)
+        )
+        for number in range(self.used - RECENT, self.used):
+            state = self.storage.standing(f"id{number}").state
+            assert ("" if state == "chained" else state) == self.model.state(f"id{number}")
 
     @invariant()
     def the_same_is_held(self) -> None:

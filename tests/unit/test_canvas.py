@@ -25,7 +25,7 @@ from liteq import signals as s
 from liteq.clock import now
 from liteq.exceptions import UnknownTask
 from liteq.identity import identify
-from liteq.messages import Disposition, EndKind, Join, Outcome
+from liteq.messages import Disposition, EndKind, Join, Outcome, Settlement
 from liteq.serializer import JSONSerializer
 from liteq.workers.attempt import attempt, settle
 from liteq.workers.shared import Board
@@ -620,7 +620,7 @@ def test_a_value_too_large_to_store_is_an_error_for_all_who_wait(sqlite):
         connection.limit(apsw.SQLITE_LIMIT_LENGTH, 1000)
     for claim in claims:
         assignment = Assignment(claim.key, revoked=False, at_most_once=False, data=claim.data)
-        settle(sqlite, assignment, attempt(sqlite, assignment, Timer(Board(1), 0)))
+        settle(sqlite, Settlement(assignment.key, attempt(sqlite, assignment, Timer(Board(1), 0))))
     assert len(sqlite.dead()) == 2
     for result in results.results:
         with pytest.raises(TaskException, match="can't be stored"):

@@ -18,7 +18,16 @@ LARGEST_FUNCTION = 40
 
 LAYERS = (
     ("liteq.exceptions", "liteq.clock", "liteq.identity"),
-    ("liteq.messages", "liteq.serializer", "liteq.retry", "liteq.schedules", "liteq.signals", "liteq.hooks"),
+    (
+        "liteq.messages",
+        "liteq.serializer",
+        "liteq.retry",
+        "liteq.schedules",
+        "liteq.signals",
+        "liteq.hooks",
+        "liteq.status",
+        "liteq.meter",
+    ),
     ("liteq.options", "liteq.misuse"),
     ("liteq.signatures",),
     ("liteq.storage",),
@@ -34,6 +43,8 @@ LAYERS = (
     (
         "liteq.declarations",
         "liteq.control",
+        "liteq.records",
+        "liteq.pauses",
         "liteq.enqueueing",
         "liteq.payloads",
         "liteq.entries",
@@ -65,7 +76,7 @@ INSIDE_LAYERS = {
 
 ALLOWED_DOWN_TO = {
     # These see messages, and nothing of what stores or runs them.
-    "liteq.tasks": {"liteq.clock", "liteq.exceptions", "liteq.messages", "liteq.schedules"},
+    "liteq.tasks": {"liteq.clock", "liteq.exceptions", "liteq.messages", "liteq.meter", "liteq.schedules"},
     # Decide first, store after: an attempt is a value until somebody else stores it.
     "liteq.outcomes": {"liteq.hooks", "liteq.messages", "liteq.serializer", "liteq.signals", "liteq.tasks"},
     "liteq.failure": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from liteq.messages import MemberEnd
@@ -27,6 +28,10 @@ class DeadTask(NamedTuple):
     died: int
     """When, in microseconds of UTC."""
     reason: str
+    exit_code: int | None = None
+    """How its worker ended, if that was the cause; the negative number of a signal."""
+    peak_memory: int | None = None
+    """Bytes of memory that its worker had at the most, if that ended."""
 
 
 class InspectionContract(ABC):
@@ -34,11 +39,11 @@ class InspectionContract(ABC):
 
     @abstractmethod
     def pending(self, limit: int | None = None) -> list[bytes]:
-        """The data of ready messages, in the order in which they would be claimed."""
+        """The data of ready messages, paused ones among them, in the order in which they would be claimed."""
 
     @abstractmethod
     def pending_count(self) -> int:
-        """How many messages are ready."""
+        """How many messages are ready; paused ones are."""
 
     @abstractmethod
     def scheduled(self, limit: int | None = None) -> list[bytes]:
@@ -61,9 +66,17 @@ class InspectionContract(ABC):
         """Dead messages, the latest first."""
 
     @abstractmethod
+    def delete_dead(self, ids: Sequence[str]) -> int:
+        """Delete the dead messages of these ids, and their revocations; how many there were."""
+
+    @abstractmethod
+    def delete_dead_before(self, died: int, limit: int) -> int:
+        """Delete up to `limit` messages that died before a time, and their revocations; how many it did."""
+
+    @abstractmethod
     def flush(self) -> None:
-        """Delete everything that belongs to this queue: results, revocations, locks and counters included.
+        """Delete everything that belongs to this queue: results, locks, counters, history and all.
 
         Claims go too: a task that is running meanwhile loses its claim, and its outcome has no effect.
-        Registered consumers, the slots for which periodic tasks have fired and the timetable stay.
+        Registered consumers, the slots for which periodic tasks have fired, the timetable and pauses stay.
         """

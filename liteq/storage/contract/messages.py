@@ -38,7 +38,10 @@ class MessageContract(ABC):
         the last and expires at `lease`. A message that is revoked at `now` is claimed with `revoked` set; a
         revocation of a whole task that holds once is then used up by this message alone. An at-most-once
         message is claimed only among the first `startable` of the batch (None: anywhere), because being
-        claimed means for it that it may have started. With `only`, no message of another id is claimed.
+        claimed means for it that it may have started. With `only`, no message of another id is claimed, and
+        pauses do not count. Otherwise paused messages are left where they are; should there be so many of
+        them that looking past them all would take long, fewer than `limit` are claimed, and consumers are
+        woken to claim again.
         """
 
     @abstractmethod
@@ -48,7 +51,8 @@ class MessageContract(ABC):
         If it held, the effects of the outcome (results, new messages, joins, and with DONE the end of the
         message's own revocation, unless its status is "retrying") and the end of the claim, and of what it
         has locked, are one transaction. If not, nothing of that outcome is stored. The status "crashed" adds
-        one to the crashes of the message.
+        one to the crashes of the message. The attempt is entered in the history, and the message's progress
+        is forgotten.
         """
 
     @abstractmethod
@@ -69,7 +73,10 @@ class MessageContract(ABC):
 
     @abstractmethod
     def top_priority(self) -> int | None:
-        """The priority of the ready message that would be claimed next; None if there is none."""
+        """The priority of the ready message that would be claimed next; None if there is none.
+
+        That of a paused message may be told as long as no claim has met it.
+        """
 
     @abstractmethod
     def expired(self, now_monotonic: int) -> list[Claim]:

@@ -84,4 +84,7 @@ class ResultContract(ABC):
 
     @abstractmethod
     def version(self) -> int:
-        """A number that differs from the last one if another connection has changed the storage since."""
+        """A number that differs from the last one if another connection has changed the storage since.
+
+        It differs, too, if a claim of this one has left messages behind, as it may where many are paused.
+        """

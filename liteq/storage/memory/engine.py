@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Instant, Storage, checked_expire_time
+from liteq.storage.contract.records import KEPT_BY_DEFAULT, retention
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
@@ -40,11 +41,20 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
 
     capabilities = Capabilities(durable=False, shared=False)
 
-    def __init__(self, name: str = "huey", *, expire_time: float | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        name: str = "huey",
+        *,
+        expire_time: float | None = None,
+        history: int = KEPT_BY_DEFAULT,
+        history_age: float | None = None,
+        **options: Any,
+    ) -> None:
         if options:
             raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
         self.name = name
         self.expire_time = checked_expire_time(expire_time)
+        self.retention = retention(history, history_age)
         super().__init__()
 
     def describe(self) -> str:
@@ -86,10 +96,10 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
         return dict(self._consumers)
 
     def pending(self, limit: int | None = None) -> list[bytes]:
-        return [message.data for _, _, message in sorted(self._ready)[:limit]]
+        return [message.data for _, _, message in self._all_ready()[:limit]]
 
     def pending_count(self) -> int:
-        return len(self._ready)
+        return self.counts().ready
 
     def scheduled(self, limit: int | None = None) -> list[bytes]:
         return [message.data for _, _, message in sorted(self._scheduled)[:limit]]
@@ -103,6 +113,19 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
     def dead(self, limit: int | None = None) -> list[DeadTask]:
         latest = sorted(((task.died, seq, task) for seq, (task, _) in self._dead.items()), reverse=True)
         return [task for _, _, task in latest[:limit]]
+
+    def delete_dead(self, ids: Sequence[str]) -> int:
+        wanted = frozenset(ids)
+        return self._delete_dead([seq for seq, (dead, _) in self._dead.items() if dead.id in wanted])
+
+    def delete_dead_before(self, died: int, limit: int) -> int:
+        return self._delete_dead([seq for seq, (dead, _) in self._dead.items() if dead.died < died][:limit])
+
+    def _delete_dead(self, seqs: list[int]) -> int:
+        for seq in seqs:
+            dead, _ = self._dead.pop(seq)
+            self._revocations.pop(f"r:{dead.id}", None)
+        return len(seqs)
 
     def flush(self) -> None:
         self._clear()

@@ -10,10 +10,11 @@ from liteq.messages import Claim, ClaimKey, Disposition, Message, Settlement
 from liteq.storage.base import DeadTask, Taken
 from liteq.storage.memory.chords import ChordVerbs
 from liteq.storage.memory.locks import LockVerbs
+from liteq.storage.memory.records import RecordVerbs
 from liteq.storage.memory.tables import Placed
 
 
-class MessageVerbs(ChordVerbs, LockVerbs):
+class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
     """Messages of one queue in memory."""
 
     def put(self, messages: Sequence[Message], now: int) -> None:
@@ -34,7 +35,10 @@ class MessageVerbs(ChordVerbs, LockVerbs):
         if only is not None:
             return self._claim_id(only, owner, limit, now, lease)
         claims: list[Claim] = []
-        while self._ready and len(claims) < limit:
+        while len(claims) < limit and None not in self._pauses:
+            self._set_aside()
+            if not self._ready:
+                break
             _, seq, message = self._ready[0]
             if message.at_most_once and startable is not None and len(claims) >= startable:
                 break
@@ -75,7 +79,8 @@ class MessageVerbs(ChordVerbs, LockVerbs):
         return claim.data if claim is not None and claim.key == key else None
 
     def top_priority(self) -> int | None:
-        return -self._ready[0][0] if self._ready else None
+        self._set_aside()
+        return -self._ready[0][0] if self._ready and None not in self._pauses else None
 
     def expired(self, now_monotonic: int) -> list[Claim]:
         return [claim for seq, (claim, _) in self._claims.items() if self._leases[seq] <= now_monotonic]
@@ -142,11 +147,12 @@ class MessageVerbs(ChordVerbs, LockVerbs):
         return claim
 
     def _end(self, settlement: Settlement, placed: Placed, now: int) -> bool:
-        (seq, *_), outcome = settlement
+        (seq, *_), outcome, attempted = settlement
         if self.data_of(settlement.key) is None:
             return False
         _, message = self._claims.pop(seq)
         del self._leases[seq]
+        self._record(settlement, message, now)
         crashed = outcome.disposition == Disposition.CRASHED or outcome.status == "crashed"
         message = message._replace(crashes=message.crashes + crashed)
         if outcome.disposition in {Disposition.BACK, Disposition.CRASHED}:
@@ -155,7 +161,8 @@ class MessageVerbs(ChordVerbs, LockVerbs):
             self._count(message, -1)
             if outcome.disposition == Disposition.DEAD:
                 m = message
-                dead = DeadTask(m.id, m.name, m.data, m.attempt, m.crashes, now, outcome.reason)
+                end = (attempted.exit_code, attempted.peak_memory) if attempted is not None else (None, None)
+                dead = DeadTask(m.id, m.name, m.data, m.attempt, m.crashes, now, outcome.reason, *end)
                 self._dead[seq] = dead, message
             else:
                 self._ends.pop(seq, None)

@@ -9,6 +9,7 @@ from typing import Any
 from liteq.identity import Identity
 from liteq.messages import Claim, MemberEnd, Message, Revocation
 from liteq.storage.base import DeadTask, Holder, Instant
+from liteq.storage.contract.records import Entry, Progress, Retention
 
 Line = list[tuple[int, int, Message]]
 """A heap of messages by rank (priority or due time) and seq; seqs differ, so messages are never compared."""
@@ -45,10 +46,12 @@ class Tables:
 
     name: str
     expire_time: int | None
+    retention: Retention
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._changes = Changes(self._lock)
+        self._pauses: set[str | None] = set()
         self._last_seq = self._last_owner = 0
         self._consumers: dict[int, tuple[Identity, Identity | None]] = {}
         self._slots: dict[str, int] = {}
@@ -57,8 +60,8 @@ class Tables:
         self._clear()
 
     def _clear(self) -> None:
-        # Not the consumers, which live on, nor the numbers of messages and owners, which fence old claims,
-        # nor what is known of periodic tasks.
+        # Not the consumers and the pauses, which live on, nor the numbers of messages and owners, which fence
+        # old claims, nor what is known of periodic tasks.
         self._ready, self._scheduled = Line(), Line()
         self._waiting: dict[str, tuple[int, Message]] = {}  # by id, with the seq
         self._ends: dict[int, dict[int, MemberEnd]] = {}  # of callbacks in any state, by seq and position
@@ -71,6 +74,10 @@ class Tables:
         self._locks: dict[tuple[str, str], Holder] = {}
         self._hits: dict[str, deque[Instant]] = {}
         self._counters: dict[str, int] = {}
+        self._parked: dict[str, Line] = {}
+        self._history: deque[Entry] = deque()
+        self._progress: dict[int, Progress] = {}
+        self._starts: dict[int, tuple[int, int]] = {}
 
     def _remove(self, table: dict[Any, Any], key: object) -> bool:
         there = table.pop(key, None) is not None

@@ -73,6 +73,19 @@ class Database:
         finally:
             self._give_back(connection)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[apsw.Connection]:
+        """As `read`, and all that is read within the block is as of one moment."""
+        with self.read() as connection:
+            if not connection.get_autocommit():  # within a transaction, everything is
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                rollback(connection)
+
     def write(self, *, durable: bool = True) -> _Write:
         """A transaction; one inside another joins it. See `read` for what it raises.
 

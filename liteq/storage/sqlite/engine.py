@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -11,9 +12,10 @@ import apsw
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, checked_expire_time
+from liteq.storage.contract.records import KEPT_BY_DEFAULT, retention
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Durability, Settings
-from liteq.storage.sqlite.database import Database
+from liteq.storage.sqlite.database import Database, Transaction
 from liteq.storage.sqlite.limits import LimitVerbs
 from liteq.storage.sqlite.locks import LockVerbs
 from liteq.storage.sqlite.messages import MessageVerbs
@@ -42,6 +44,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
             most, but disks have been seen to stand still for longer than the five seconds that huey allows.
         strict_fifo: accepted; the order is always strict.
         expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
+        history: how many ended attempts are remembered; 0 is none.
+        history_age: seconds for which they are remembered; None is no bound.
 
     Raises:
         ConfigurationError: for an option that is unknown or has no such value.
@@ -61,6 +65,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         timeout: float = 60,
         strict_fifo: bool = True,
         expire_time: float | None = None,
+        history: int = KEPT_BY_DEFAULT,
+        history_age: float | None = None,
         **unknown: object,
     ) -> None:
         del strict_fifo
@@ -73,6 +79,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         path = _checked_path(filename)
         self.name = name
         self.expire_time = checked_expire_time(expire_time)
+        self.retention = retention(history, history_age)
+        self.meter = self.retention.meter()
         settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, int(cache_mb))  # noqa: PTH100
         self.database = Database(settings)
 
@@ -107,7 +115,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         """See the contract."""
         with self.database.read() as connection:
             # The number means something on one connection only; they are numbered as they are opened.
-            return (self.database.opened << 32) + int(connection.execute("PRAGMA data_version").get)
+            own = self.database.opened + self.left_behind
+            return (own << 32) + int(connection.execute("PRAGMA data_version").get)
 
     def maintain(self) -> None:
         """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""
@@ -173,6 +182,28 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         with self.database.read() as connection:
             rows = connection.execute(sql.DEAD, (self.name, _no_limit(limit)))
             return [DeadTask(*row) for row in rows]
+
+    def delete_dead(self, ids: Sequence[str]) -> int:
+        """See the contract."""
+        deleted = 0
+        with self.database.write() as transaction:
+            for id in ids:
+                seqs = list(transaction.connection.execute(sql.DEAD_OF_ID, (self.name, id)))
+                deleted += self._delete_dead(transaction, seqs)
+        return deleted
+
+    def delete_dead_before(self, died: int, limit: int) -> int:
+        """See the contract."""
+        with self.database.write() as transaction:
+            seqs = list(transaction.connection.execute(sql.DEAD_BEFORE, (self.name, died, limit)))
+            return self._delete_dead(transaction, seqs)
+
+    def _delete_dead(self, transaction: Transaction, seqs: list[tuple[int]]) -> int:
+        revoked = [(self.name, seq) for (seq,) in seqs]
+        transaction.connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, revoked)
+        transaction.connection.executemany(sql.DELETE_DEAD, seqs)
+        transaction.connection.executemany(sql.DELETE_MESSAGE, seqs)
+        return len(seqs)
 
     def flush(self) -> None:
         """See the contract."""

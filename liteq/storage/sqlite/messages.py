@@ -9,14 +9,14 @@ from liteq.storage.base import Taken
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.chords import ChordVerbs, pack_links, unpack_links
 from liteq.storage.sqlite.database import Transaction
+from liteq.storage.sqlite.pauses import PauseVerbs, Ready
+from liteq.storage.sqlite.records import RecordVerbs
 
 # More than these become ready in the next batches: a million tasks due at once must not hold up the rest.
 _PROMOTED_AT_ONCE = 5_000
 
-_Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
 
-
-class MessageVerbs(ChordVerbs):
+class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
     """Messages of one queue in the file."""
 
     expire_time: int | None
@@ -59,7 +59,11 @@ class MessageVerbs(ChordVerbs):
             self._promote(transaction, now)
             if limit <= 0:
                 return []
-            rows = self._ready(transaction, limit, only)
+            rows = (
+                self._not_paused(transaction, limit)
+                if only is None
+                else self._of_id(transaction, only, limit)
+            )
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
                 return []
@@ -77,10 +81,8 @@ class MessageVerbs(ChordVerbs):
             for rank, seq, attempt, crashes, id, name, data, once, links in rows
         ]  # fmt: skip
 
-    def _ready(self, transaction: Transaction, limit: int, only: str | None) -> list[_Ready]:
-        if only is None:
-            return list(transaction.connection.execute(sql.READY_MESSAGES, (self.name, limit)))
-        return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (self.name, only, limit)))
+    def _of_id(self, transaction: Transaction, id: str, limit: int) -> list[Ready]:
+        return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (self.name, id, limit)))
 
     def _promote(self, transaction: Transaction, now: int) -> None:
         connection = transaction.connection
@@ -90,7 +92,7 @@ class MessageVerbs(ChordVerbs):
             connection.execute(sql.PROMOTE_DUE, parameters)
             connection.execute(sql.DELETE_PROMOTED, parameters)
 
-    def _revoked(self, transaction: Transaction, rows: Iterable[_Ready], now: int) -> set[int]:
+    def _revoked(self, transaction: Transaction, rows: Iterable[Ready], now: int) -> set[int]:
         """The seqs of those that must not run; a revocation of a name for once becomes that of one id."""
         connection, queue = transaction.connection, self.name
         if not connection.execute(sql.ANY_REVOCATION, (queue,)).get:
@@ -116,19 +118,15 @@ class MessageVerbs(ChordVerbs):
             rows = transaction.connection.executemany(
                 sql.END_CLAIM, [(*s.key, self.name) for s in settlements]
             )
-            crashes = {ClaimKey(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
-            held: list[bool] = []
-            valid: list[Settlement] = []
-            ended: set[ClaimKey] = set()
-            for settlement in settlements:
-                holds = settlement.key in crashes and settlement.key not in ended
-                held.append(holds)
-                if holds:
-                    ended.add(settlement.key)
-                    valid.append(settlement)
-            self._end_messages(transaction, valid, crashes, now)
-            self._store_effects(transaction, valid, now)
-        return held
+            # Plain tuples: they are equal to claim keys, and cost less.
+            crashes = {(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
+            ends = [(settlement, crashes.pop(settlement.key, None)) for settlement in settlements]
+            valid = [(settlement, before) for settlement, before in ends if before is not None]
+            held = [settlement for settlement, _ in valid]
+            self._record(transaction, held, now)
+            self._end_messages(transaction, valid, now)
+            self._store_effects(transaction, held, now)
+        return [before is not None for _, before in ends]
 
     def apply(self, settlement: Settlement, now: int) -> None:
         """See the contract."""
@@ -136,22 +134,22 @@ class MessageVerbs(ChordVerbs):
             self._store_effects(transaction, [settlement], now)
 
     def _end_messages(
-        self,
-        transaction: Transaction,
-        settlements: Iterable[Settlement],
-        crashes: dict[ClaimKey, int],
-        now: int,
+        self, transaction: Transaction, settlements: Iterable[tuple[Settlement, int]], now: int
     ) -> None:
+        """Move or delete messages whose claims have ended, each with its number of crashes before."""
         connection, queue = transaction.connection, self.name
         done, back, dead = [], [], []
-        for key, outcome in settlements:
-            crashed = outcome.status == "crashed" or outcome.disposition is Disposition.CRASHED
-            if outcome.disposition is Disposition.DONE:
+        for (key, outcome, attempted), before in settlements:
+            disposition = outcome.disposition
+            if disposition is Disposition.DONE:
                 done.append((key.seq,))
-            elif outcome.disposition is Disposition.DEAD:
-                dead.append((key.seq, queue, key.attempt, crashes[key] + crashed, now, outcome.reason))
+                continue
+            crashes = before + (outcome.status == "crashed" or disposition is Disposition.CRASHED)
+            if disposition is Disposition.DEAD:
+                end = (attempted.exit_code, attempted.peak_memory) if attempted is not None else (None, None)
+                dead.append((key.seq, queue, key.attempt, crashes, now, outcome.reason, *end))
             else:
-                back.append((key.seq, key.attempt, crashes[key] + crashed))
+                back.append((key.seq, key.attempt, crashes))
         if done:
             self._end_revocations(transaction, settlements)
             connection.executemany(sql.DELETE_MESSAGE, done)
@@ -162,12 +160,14 @@ class MessageVerbs(ChordVerbs):
         transaction.new_work = transaction.new_work or bool(back)
         transaction.ended_tasks = transaction.ended_tasks or bool(done or dead)
 
-    def _end_revocations(self, transaction: Transaction, settlements: Iterable[Settlement]) -> None:
+    def _end_revocations(
+        self, transaction: Transaction, settlements: Iterable[tuple[Settlement, int]]
+    ) -> None:
         connection, queue = transaction.connection, self.name
         if connection.execute(sql.ANY_REVOCATION, (queue,)).get:
             ended = [
                 (queue, key.seq)
-                for key, outcome in settlements
+                for (key, outcome, _), _ in settlements
                 if outcome.disposition is Disposition.DONE and outcome.status != "retrying"
             ]
             connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, ended)
@@ -177,7 +177,7 @@ class MessageVerbs(ChordVerbs):
         messages: list[Message] = []
         joins: list[Join] = []
         expires = None if self.expire_time is None else now + self.expire_time
-        for _, outcome in settlements:
+        for _, outcome, _ in settlements:
             if outcome.results:
                 results.extend([(self.name, key, value, expires) for key, value in outcome.results])
             if outcome.messages:
@@ -250,7 +250,7 @@ class MessageVerbs(ChordVerbs):
         return taken
 
 
-def _first_that_must_wait(rows: Sequence[_Ready], startable: int | None) -> int:
+def _first_that_must_wait(rows: Sequence[Ready], startable: int | None) -> int:
     """How many of the rows may be claimed: all before an at-most-once message that could not start now."""
     if startable is None:
         return len(rows)

@@ -1,8 +1,8 @@
 """The tables of the file, its marks, and how an empty file becomes one.
 
 The message stays in `queue` from its arrival to its end. Its state is the table that has a second, small row
-for it: `priority` (ready), `schedule`, `chord` (a callback that waits for members), `claim` or `dead`. A
-transition moves that small row.
+for it: `priority` (ready), `parked` (ready, but paused), `schedule`, `chord` (a callback that waits for
+members), `claim` or `dead`. A transition moves that small row.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ TABLES: Final = (
         attempt INTEGER NOT NULL,
         crashes INTEGER NOT NULL,
         revoked INTEGER NOT NULL,
-        lease INTEGER NOT NULL
+        lease INTEGER NOT NULL,
+        started INTEGER,
+        worker INTEGER
     ) STRICT""",
     """CREATE TABLE dead (
         seq INTEGER PRIMARY KEY,
@@ -97,8 +99,20 @@ TABLES: Final = (
         attempt INTEGER NOT NULL,
         crashes INTEGER NOT NULL,
         died INTEGER NOT NULL,
-        reason TEXT NOT NULL
+        reason TEXT NOT NULL,
+        exit_code INTEGER,
+        peak_memory INTEGER
     ) STRICT""",
+    # Where the ready messages of paused tasks are, once a claim has met them, with what their place was.
+    """CREATE TABLE parked (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        rank INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        crashes INTEGER NOT NULL,
+        PRIMARY KEY (queue, name, rank, seq)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE result (
         queue TEXT NOT NULL,
         key TEXT NOT NULL,
@@ -151,6 +165,44 @@ TABLES: Final = (
         value INTEGER NOT NULL,
         PRIMARY KEY (queue, key)
     ) STRICT, WITHOUT ROWID""",
+    # `resumed` marks a name that is not paused any more, while messages of it are still parked. The name of
+    # the queue as a whole is empty.
+    """CREATE TABLE pause (
+        queue TEXT NOT NULL,
+        name TEXT NOT NULL,
+        resumed INTEGER NOT NULL,
+        PRIMARY KEY (queue, name)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE progress (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        done ANY NOT NULL,
+        total ANY,
+        note TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT""",
+    # `entry` is the number of the queue in its upper bits and a count in the others, so that a queue's
+    # entries stand together and in order: the oldest are found and counted without an index.
+    """CREATE TABLE history (
+        entry INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        ended INTEGER NOT NULL,
+        duration INTEGER,
+        worker INTEGER,
+        exit_code INTEGER,
+        peak_memory INTEGER,
+        reason TEXT NOT NULL
+    ) STRICT""",
+    # Not of those that went well, which are most: their place in an index would cost more than their entry.
+    "CREATE INDEX history_id ON history (id) WHERE status <> 'complete'",
+    """CREATE TABLE history_queue (
+        number INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL UNIQUE
+    ) STRICT""",
     """CREATE TABLE consumer (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,

@@ -62,7 +62,13 @@ CLAIMED_DATA: Final = """
 SELECT q.data FROM claim AS c JOIN queue AS q ON q.seq = c.seq
 WHERE c.seq = ? AND c.attempt = ? AND c.owner = ? AND c.queue = ?"""
 
-TOP_RANK: Final = "SELECT rank FROM priority WHERE queue = ? ORDER BY rank LIMIT 1"
+TOP_RANK: Final = """
+SELECT min(rank) FROM (
+    SELECT (SELECT rank FROM priority WHERE queue = ?1 ORDER BY rank LIMIT 1) AS rank
+    UNION ALL
+    SELECT (SELECT rank FROM parked WHERE queue = ?1 AND name = u.name ORDER BY rank LIMIT 1)
+    FROM pause AS u WHERE u.queue = ?1 AND u.resumed
+) WHERE NOT EXISTS (SELECT 1 FROM pause WHERE queue = ?1 AND name = '' AND NOT resumed)"""
 
 CLAIMS_OF: Final = _CLAIMED + " WHERE c.queue = ? AND c.owner = ? ORDER BY -q.priority, c.seq"
 
@@ -81,7 +87,8 @@ INSERT INTO priority (queue, rank, seq, attempt, crashes)
 SELECT queue, -priority, seq, ?2, ?3 FROM queue WHERE seq = ?1"""
 
 INSERT_DEAD: Final = """
-INSERT INTO dead (seq, queue, attempt, crashes, died, reason) VALUES (?, ?, ?, ?, ?, ?)"""
+INSERT INTO dead (seq, queue, attempt, crashes, died, reason, exit_code, peak_memory)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
 REVIVE: Final = """
 INSERT INTO priority (queue, rank, seq, attempt, crashes)

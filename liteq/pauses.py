@@ -1,0 +1,54 @@
+"""The part of the queue's surface that holds tasks back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from liteq.exceptions import UnknownTask
+from liteq.registry import Registry
+from liteq.storage.base import Storage
+from liteq.tasks import Task
+from liteq.wrapper import TaskWrapper
+
+
+class Pauses:
+    """Pause and resume the queue, or one declared task.
+
+    What is paused is enqueued as ever, and waits in its place. Tasks that have begun go on. Pauses are
+    stored: they hold for all consumers, at once, and until `resume`. In immediate mode, where no task waits,
+    they have no effect.
+    """
+
+    storage: Storage
+    registry: Registry
+
+    def pause(self, task: Any = None) -> bool:
+        """Let no task begin any more, or none of a declaration; False if it was paused already.
+
+        The slots of periodic tasks that are paused pass by; they are not made up for.
+
+        Args:
+            task: a declared task, or its name in the registry; None is the whole queue.
+
+        Raises:
+            UnknownTask: if it is not declared.
+        """
+        return self.storage.pause(self._pause_name(task))
+
+    def resume(self, task: Any = None) -> bool:
+        """Undo `pause` of the same thing; whether it was paused. A task stays so while the queue is."""
+        return self.storage.resume(self._pause_name(task))
+
+    def is_paused(self, task: Any = None) -> bool:
+        """Whether the queue is paused; or, of a declared task, whether it or the queue is."""
+        return not self.storage.paused().isdisjoint({None, self._pause_name(task)})
+
+    def _pause_name(self, task: Any) -> str | None:
+        if task is None:
+            return None
+        if isinstance(task, str):
+            return self.registry.task_to_string(self.registry.string_to_task(task))
+        task_class = task.task_class if isinstance(task, TaskWrapper) else task
+        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+            raise UnknownTask(f"{task!r} is not a declared task")
+        return self.registry.task_to_string(task_class)
