@@ -1,9 +1,10 @@
-"""Which workers have to be stopped: their task does not heed its timeout, or was revoked to be terminated."""
+"""Which workers have to be stopped, or to give back tasks: for a timeout, or because of a revocation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from liteq import clock
 from liteq.messages import Verdict
 from liteq.storage.base import Storage
 from liteq.workers.pool import Pool, Worker
@@ -16,7 +17,7 @@ class Watchdog:
     """Reads the deadlines on the board, each worker's once a task has lasted for a moment.
 
     Args:
-        storage: tells which running tasks are to be terminated.
+        storage: tells which claims were revoked.
         owner: the consumer's id in storage.
         board: tells what each worker is at, and until when.
         grace: microseconds that a task has, beyond its timeout, to end by the exception in it.
@@ -30,7 +31,7 @@ class Watchdog:
         self._ask_at: int | None = 0
 
     def storage_changed(self) -> None:
-        """There may be something to terminate."""
+        """There may be new revocations."""
         self._ask_at = 0
 
     def next_look(self, pool: Pool) -> int | None:
@@ -50,7 +51,7 @@ class Watchdog:
             if worker.look_at is not None and worker.look_at <= now and self._is_overdue(worker, now):
                 yield worker, Verdict.TIMEOUT
         if self._ask_at is not None and self._ask_at <= now:
-            yield from self._to_terminate(pool, now)
+            yield from self._revoked(pool, now)
 
     def _is_overdue(self, worker: Worker, now: int) -> bool:
         attempt = self._board.read(worker.index)
@@ -65,13 +66,16 @@ class Watchdog:
         worker.look_at = None if overdue else deadline + self._grace
         return overdue
 
-    def _to_terminate(self, pool: Pool, now: int) -> Iterator[tuple[Worker, Verdict]]:
-        wanted = {(key.seq, key.attempt) for key in self._storage.terminations(self._owner)}
+    def _revoked(self, pool: Pool, now: int) -> Iterator[tuple[Worker, Verdict]]:
+        revoked = self._storage.revoked_claims(self._owner, clock.now())
+        ends = {(key.seq, key.attempt): terminate for key, terminate in revoked.items()}
         self._ask_at = None
         for worker in pool:
-            for attempt in wanted & worker.in_hand.keys():
+            for attempt in ends.keys() & worker.in_hand.keys():
                 if worker.condemned:
                     continue
-                self._ask_at = now + _LOOK_AGAIN  # to see that it was stopped, or was not started
+                if ends[attempt]:
+                    self._ask_at = now + _LOOK_AGAIN  # to see that it was stopped, or was not started
                 running = self._board.read(worker.index) == attempt
-                yield worker, Verdict.TERMINATED if running else Verdict.NONE
+                if ends[attempt] or not running:
+                    yield worker, Verdict.TERMINATED if running else Verdict.NONE

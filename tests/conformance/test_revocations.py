@@ -190,18 +190,26 @@ def test_a_name_that_was_restored_runs_even_what_was_claimed_as_revoked(storage:
     assert not claim_one(storage, owner).revoked
 
 
-def test_terminations_are_of_the_owners_claims(storage: Storage) -> None:
+def test_claims_that_were_revoked_later(storage: Storage) -> None:
     mine, other = storage.register(identity(1)), storage.register(identity(2))
     storage.put([message("a"), message("b", name="app.other"), message("c")], NOW)
-    a, b, _ = storage.claim(mine, 3, now=NOW, lease=LEASE)
+    a, b, c = storage.claim(mine, 3, now=NOW, lease=LEASE)
     storage.put([message("d")], NOW)
     (d,) = storage.claim(other, 1, now=NOW, lease=LEASE)
-    assert storage.terminations(mine) == []
-    storage.revoke("r:c", Revocation())
-    assert storage.terminations(mine) == []
+    assert storage.revoked_claims(mine, NOW) == {}
+    storage.revoke("r:c", Revocation(until=NOW))
+    assert storage.revoked_claims(mine, NOW) == {}
+    storage.revoke("r:c", Revocation(until=NOW + 1))
     storage.revoke("r:a", Revocation(terminate=True))
     storage.revoke("rt:app.other", Revocation(once=True, terminate=True))
     storage.revoke("r:d", Revocation(terminate=True))
-    assert sorted(storage.terminations(mine)) == sorted([a.key, b.key])
-    assert storage.terminations(other) == [d.key]
+    assert storage.revoked_claims(mine, NOW) == {a.key: True, b.key: True, c.key: False}
+    assert storage.revoked_claims(other, NOW) == {d.key: True}
     assert storage.revocations(["r:a"]) == {"r:a": Revocation(terminate=True)}
+
+
+def test_a_claim_of_what_was_revoked_before_is_not_among_them(storage: Storage, owner: int) -> None:
+    storage.revoke("rt:app.task", Revocation(terminate=True))
+    put(storage, "a")
+    assert claim_one(storage, owner).revoked
+    assert storage.revoked_claims(owner, NOW) == {}

@@ -220,6 +220,20 @@ def test_one_that_waits_does_not_start(app, consume):
     assert "a" not in app.notes()
 
 
+def test_one_that_waits_in_a_worker_does_not_start_either(app, consume):
+    consume()
+    get(app.work.map([(number,) for number in range(300)]))  # so that it is known as fast, and gets many
+    held = app.hold("gate")
+    waiting = [app.sleep(f"waiting {number}") for number in range(3)]
+    started(app, "gate")
+    for result in waiting:
+        result.revoke()
+    app.open_gate("gate")
+    get(held)
+    wait_until(lambda: app.notes().count("signal revoked sleep") == 3, "their revocations")
+    assert not any(note.startswith("waiting") for note in app.notes())
+
+
 def test_without_terminate_it_goes_on(app, consume):
     consume()
     result = app.hold("a")

@@ -24,8 +24,8 @@ class RevocationContract(ABC):
         """The revocations that there are of `keys`."""
 
     @abstractmethod
-    def terminations(self, owner: int) -> list[ClaimKey]:
-        """The claims of `owner` whose message is revoked, itself or by its name, with `terminate`.
+    def revoked_claims(self, owner: int, now: int) -> dict[ClaimKey, bool]:
+        """The claims of `owner` that were revoked after they were made; for each, whether to terminate it.
 
-        Such a revocation wakes consumers.
+        The message itself or its name is revoked at `now`. Every revocation wakes consumers.
         """

@@ -68,13 +68,14 @@ class ResultVerbs(Tables):
     def revocations(self, keys: Sequence[str]) -> dict[str, Revocation]:
         return {key: self._revocations[key] for key in keys if key in self._revocations}
 
-    def terminations(self, owner: int) -> list[ClaimKey]:
-        ends = {key for key, revocation in self._revocations.items() if revocation.terminate}
-        return [
-            claim.key
-            for claim, _ in self._claims.values()
-            if claim.owner == owner and not ends.isdisjoint((f"r:{claim.id}", f"rt:{claim.name}"))
-        ]
+    def revoked_claims(self, owner: int, now: int) -> dict[ClaimKey, bool]:
+        revoked = {}
+        for claim, _ in self._claims.values():
+            if claim.owner == owner and not claim.revoked:
+                found = self.revocations([f"r:{claim.id}", f"rt:{claim.name}"]).values()
+                if holding := [revocation for revocation in found if revocation.holds(now)]:
+                    revoked[claim.key] = any(revocation.terminate for revocation in holding)
+        return revoked
 
     def _use_revocation(self, message: Message, now: int) -> bool:
         """Whether the message is revoked. The once of a whole task becomes the message's own."""

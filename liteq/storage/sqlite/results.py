@@ -76,7 +76,7 @@ class ResultVerbs:
         """See the contract."""
         with self.database.write() as transaction:
             transaction.connection.execute(sql.PUT_REVOCATION, (self.name, key, *revocation))
-            transaction.new_work = transaction.new_work or revocation.terminate
+            transaction.new_work = True
 
     def restore(self, key: str) -> bool:
         """See the contract."""
@@ -93,9 +93,10 @@ class ResultVerbs:
                     found[key] = Revocation(row[0], bool(row[1]), bool(row[2]))
         return found
 
-    def terminations(self, owner: int) -> list[ClaimKey]:
+    def revoked_claims(self, owner: int, now: int) -> dict[ClaimKey, bool]:
         """See the contract."""
         with self.database.read() as connection:
-            if not connection.execute(sql.ANY_TERMINATION, (self.name,)).get:
-                return []
-            return [ClaimKey(*row) for row in connection.execute(sql.TERMINATIONS, (self.name, owner))]
+            if not connection.execute(sql.ANY_REVOCATION, (self.name,)).get:
+                return {}
+            rows = connection.execute(sql.REVOKED_CLAIMS, (self.name, owner, now))
+            return {ClaimKey(*key): bool(terminate) for *key, terminate in rows}

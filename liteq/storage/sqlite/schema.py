@@ -129,7 +129,6 @@ TABLES: Final = (
         terminate INTEGER NOT NULL,
         PRIMARY KEY (queue, key)
     ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX revocation_terminate ON revocation (queue) WHERE terminate",
     # `seq`, `attempt` and `owner` are those of the claim that it belongs to, if it does not to the process.
     """CREATE TABLE lock (
         queue TEXT NOT NULL,

@@ -10,13 +10,11 @@ ON CONFLICT (queue, key) DO UPDATE SET until = ?3, once = ?4, terminate = ?5"""
 
 GET_REVOCATION: Final = "SELECT until, once, terminate FROM revocation WHERE queue = ? AND key = ?"
 
-ANY_TERMINATION: Final = "SELECT EXISTS (SELECT 1 FROM revocation WHERE queue = ? AND terminate)"
-
-TERMINATIONS: Final = """
-SELECT c.seq, c.attempt, c.owner FROM claim AS c JOIN queue AS q ON q.seq = c.seq
-WHERE c.queue = ?1 AND c.owner = ?2 AND EXISTS (
-    SELECT 1 FROM revocation AS r
-    WHERE r.queue = ?1 AND r.terminate AND r.key IN ('r:' || q.id, 'rt:' || q.name))"""
+REVOKED_CLAIMS: Final = """
+SELECT c.seq, c.attempt, c.owner, max(r.terminate) FROM claim AS c JOIN queue AS q ON q.seq = c.seq
+JOIN revocation AS r ON r.queue = ?1 AND r.key IN ('r:' || q.id, 'rt:' || q.name)
+WHERE c.queue = ?1 AND c.owner = ?2 AND NOT c.revoked AND (r.once OR r.until IS NULL OR r.until > ?3)
+GROUP BY c.seq, c.attempt, c.owner"""
 
 DELETE_REVOCATION: Final = "DELETE FROM revocation WHERE queue = ? AND key = ? RETURNING 1"
 
