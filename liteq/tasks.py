@@ -40,6 +40,8 @@ class Task:
     """Seconds that the delay before a retry may grow to by `retry_backoff`."""
     retry_jitter: float = 0
     """The part of that delay, from 0 to 1, that chance may take away."""
+    store_none: bool = False
+    """Its result is stored even if it is None."""
 
     def __init__(
         self,
