@@ -32,6 +32,7 @@ from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
+from liteq.submission import BUILT_IN, Executed, Submission, pickled_exception
 from liteq.tasks import PeriodicTask, Task, signature_of
 from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
@@ -66,6 +67,7 @@ _NO_CLAIM = ClaimKey(0, 0, 0)
 class Huey(
     Declarations,
     Enqueueing,
+    Submission,
     Payloads,
     Scheduling,
     ResultStore,
@@ -126,7 +128,7 @@ class Huey(
         self.storage_kwargs = storage_kwargs
         if storage_class is not None:
             self.storage_class = storage_class
-        self.registry = Registry()
+        self.registry = Registry(BUILT_IN)
         self.hooks = Hooks()
         self.signals = signals.Signal()
         self.in_flight: set[Task] = set()
@@ -317,12 +319,15 @@ class Huey(
             error = f"{type(exception).__name__}(…)"
         if isinstance(exception, TaskException):
             error = exception.metadata.get("error") or error
-        return {
+        metadata: dict[str, Any] = {
             "error": error,
             "retries": task.retries,
             "traceback": "".join(traceback.format_exception(exception)),
             "task_id": task.id,
         }
+        if isinstance(task, Executed):
+            metadata["exception"] = pickled_exception(exception)
+        return metadata
 
     def notify_interrupted_tasks(self) -> None:
         """Send the signal `interrupted` for all tasks that run in this process at the moment."""

@@ -9,7 +9,8 @@ forgotten. So while a coroutine runs in the main thread, every handler is called
 code of the coroutine (or of a task that it started) is being executed at that moment, the exception is raised
 there, as in any other code. Where the loop waits or works for itself, the coroutine is cancelled instead: it
 sees `asyncio.CancelledError` at its `await`. In either case `run` ends with the exception that the handler
-raised, even if the coroutine caught it. A handler needs nothing for this but to be installed before `run`.
+raised; only a coroutine that catches it, and returns, has succeeded, as any task. A handler needs nothing for
+this but to be installed before `run`.
 """
 
 from __future__ import annotations
@@ -118,12 +119,18 @@ class _Run:
         loop.run_forever()
 
     def _outcome(self) -> Any:
-        if self._stopped_by is not None:
-            raise self._stopped_by
+        if self._main is None or not self._main.done():
+            raise self._stopped_by or RuntimeError("the coroutine has not ended")
         try:
-            return None if self._main is None else self._main.result()
-        except asyncio.CancelledError as error:
-            raise CancelExecution("its coroutine was cancelled") from error
+            return self._main.result()
+        except BaseException as error:
+            if self._stopped_by is error:
+                raise
+            if self._stopped_by is not None:
+                raise self._stopped_by from error  # whose traceback says where
+            if isinstance(error, asyncio.CancelledError):
+                raise CancelExecution("its coroutine was cancelled") from error
+            raise
 
     # Exceptions from outside
 

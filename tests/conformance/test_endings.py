@@ -158,7 +158,12 @@ def test_all_messages_of_an_id_are_withdrawn(storage: Storage) -> None:
 
 
 def test_what_others_depend_on_is_left_alone(storage: Storage) -> None:
-    put(storage, message("a", chain=("b",)), message("chord", gathers=2), message("member", joins=("chord", 0)))
+    put(
+        storage,
+        message("a", chain=("b",)),
+        message("chord", gathers=2),
+        message("member", joins=("chord", 0)),
+    )
     assert storage.withdraw(["a", "b", "chord", "member"]) == set()
     assert storage.ended(["a", "b", "chord", "member"]) == set()
 

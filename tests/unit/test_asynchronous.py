@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import time
+import traceback
 import warnings
 
 import pytest
@@ -352,16 +353,24 @@ def test_a_coroutine_that_waits_is_cancelled(alarm):
     assert log == ["cancelled", "cleaned up"]
 
 
-def test_a_coroutine_can_not_hide_it(alarm):
-    async def hide():
+def test_a_coroutine_that_catches_it_and_returns_has_succeeded(alarm):
+    async def catch():
         try:
             await asyncio.sleep(PATIENCE)
-        except BaseException:
+        except asyncio.CancelledError:
             return 5
 
     alarm(0.02)
-    with pytest.raises(Stop):
-        run(hide())
+    assert run(catch()) == 5
+
+
+def test_its_traceback_says_where(alarm):
+    alarm(0.02)
+    with pytest.raises(Stop) as caught:
+        run(sleeps([]))
+    cause = caught.value.__cause__
+    assert isinstance(cause, asyncio.CancelledError)
+    assert "in sleeps" in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_handler_that_raises_nothing_disturbs_nothing():
