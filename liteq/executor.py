@@ -90,28 +90,30 @@ class _Call(Waiting):
     def tell(self) -> bool:
         data, self._data = self._data, None
         if data is None:  # it was revoked, has expired or was flushed
-            self.future.end_without_value()
-            self.forget()
+            self._end(self.future.end_without_value)
             return True
         try:
             value = self._executor.decode(self.id, data)
         except Exception as error:  # noqa: BLE001 -- whatever unpickling raises is for the reader
             self.fail(error)
             return True
-        if isinstance(value, Error):
-            if value.metadata.get("retries"):
-                return False  # the error of an attempt that was not the last
-            self.fail(_exception_of(value.metadata))
+        if not isinstance(value, Error):
+            self._end(self.future.set_result, value)
+        elif value.metadata.get("retries"):
+            return False  # the error of an attempt that was not the last
         else:
-            with suppress(InvalidStateError):  # it was cancelled by hand
-                self.future.set_result(value)
-            self.forget()
+            self.fail(_exception_of(value.metadata))
         return True
 
     def fail(self, error: BaseException) -> None:
-        with suppress(InvalidStateError):
-            self.future.set_exception(error)
-        self.forget()
+        self._end(self.future.set_exception, error)
+
+    def _end(self, end: Callable[..., None], *args: Any) -> None:
+        try:
+            with suppress(InvalidStateError):  # it has ended by other means
+                end(*args)
+        finally:
+            self.forget()  # after the callbacks, whatever they raise
 
     def forget(self) -> None:
         """Its end has been told."""
@@ -155,7 +157,8 @@ class Executor(BaseExecutor):
 
         Raises:
             RuntimeError: after `shutdown`.
-            TypeError: if the function or an argument can't be pickled.
+            TypeError: if `fn` is not a function.
+            SerializationError: if it or an argument can't be pickled; it says which.
             ConfigurationError: if the queue's serializer can't carry functions.
             StorageError: if it could not be stored.
         """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import CoroutineType
 from typing import Any, Final, NamedTuple, cast
 
-from liteq.exceptions import ConfigurationError
+from liteq.exceptions import ConfigurationError, SerializationError
 from liteq.serializer import Serializer
 from liteq.tasks import Task
 from liteq.wrapper import TaskWrapper, task_of_call
@@ -102,7 +102,8 @@ class Submission:
                 `id eta delay retries retry_delay retry_backoff priority expires timeout`.
 
         Raises:
-            TypeError: if it is not a function, or it or an argument can't be pickled.
+            TypeError: if it is not a function.
+            SerializationError: if it or an argument can't be pickled; it says which.
             ValueError: if a reserved keyword has no such value.
             ConfigurationError: if the queue's serializer can't carry functions, as JSON can't.
         """
@@ -118,7 +119,8 @@ def payloads(serializer: Serializer, function: Callable[..., Any], arguments: It
     """Pickle calls of one function.
 
     Raises:
-        TypeError: if it is not a function, or it or an argument can't be pickled.
+        TypeError: if it is not a function.
+        SerializationError: if it or an argument can't be pickled.
         ConfigurationError: if the serializer can't carry them.
     """
     if not callable(function):
@@ -159,7 +161,7 @@ def _pickled(value: Any, what: str) -> bytes:
     try:
         return bytes(cloudpickle.dumps(value))
     except Exception as error:
-        raise TypeError(
+        raise SerializationError(
             f"{what} can't be pickled, and so can't be sent to a worker: {error}. What can't be copied to "
             "another process, such as a connection, a lock or a queue, is opened or imported in the function"
         ) from error
