@@ -91,8 +91,10 @@ async def _wait(res: Handle, preserve: bool, timeout: float | None) -> None:  # 
         if waiter.discard(awaited):
             raise ResultTimeout(f"no result of task {res.id} within {timeout} seconds") from None
         error = await awaited.told  # it is being read at this moment
-    finally:
-        waiter.discard(awaited)
+    except asyncio.CancelledError:
+        if not waiter.discard(awaited):
+            await awaited.told  # the same: on its way from storage to the handle it is in neither
+        raise
     if error is not None:
         raise error
 

@@ -41,15 +41,14 @@ class TaskFuture(Future[T]):
     It is pending until it has ended; whether it runs is asked for when somebody wants to know.
     """
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, task_id: str, storage: Storage, executor: Executor) -> None:
         super().__init__()
-        self.call = call
-        self._ended_without_value = False
-
-    @property
-    def task_id(self) -> str:
+        self.task_id = task_id
         """The id of the call's task, as in the consumer's log."""
-        return self.call.id
+        self.storage = storage
+        self.withdrawn = False
+        self.executor = executor
+        self._ended_without_value = False
 
     def cancel(self) -> bool:
         """Take the call out of the queue; False if a consumer has taken it, or it has ended.
@@ -58,12 +57,12 @@ class TaskFuture(Future[T]):
             StorageError: if storage could not be written.
         """
         if not self.done():
-            _withdraw([self.call])
-        return self.call.withdrawn or self.cancelled()
+            self.executor.withdraw([self])
+        return self.withdrawn or self.cancelled()
 
     def running(self) -> bool:
         """Whether a consumer has taken the call: it runs, or is among the next that a worker will run."""
-        return not self.done() and self.call.storage.is_claimed(self.call.id)
+        return not self.done() and self.storage.is_claimed(self.task_id)
 
     def end_without_value(self) -> None:
         """Become cancelled, unless there is a value; only the first of several calls has an effect."""
@@ -72,33 +71,35 @@ class TaskFuture(Future[T]):
         if first and super().cancel():
             self.set_running_or_notify_cancel()  # now `wait` and `as_completed` see it as well
 
+    def forget(self) -> None:
+        """Its end has been told."""
+        self.executor.forget(self)
+
 
 class _Call(Waiting):
-    """What a future waits for."""
+    """Ends a future with its task."""
 
-    def __init__(self, id: str, storage: Storage, executor: Executor) -> None:
-        super().__init__(id)
-        self.storage = storage
-        self.future: TaskFuture[Any] = TaskFuture(self)
-        self.withdrawn = False
-        self._executor = executor
+    def __init__(self, future: TaskFuture[Any], huey: Huey) -> None:
+        super().__init__(future.task_id)
+        self._future = future
+        self._huey = huey
         self._data: bytes | None = None
 
     def read(self) -> None:
-        self._data = self.storage.pop_result(self.id)
+        self._data = self._future.storage.pop_result(self.id)
 
     def tell(self) -> bool:
         data, self._data = self._data, None
         if data is None:  # it was revoked, has expired or was flushed
-            self._end(self.future.end_without_value)
+            self._end(self._future.end_without_value)
             return True
         try:
-            value = self._executor.decode(self.id, data)
+            value = self._huey.decode_value(self.id, data)
         except Exception as error:  # noqa: BLE001 -- whatever unpickling raises is for the reader
             self.fail(error)
             return True
         if not isinstance(value, Error):
-            self._end(self.future.set_result, value)
+            self._end(self._future.set_result, value)
         elif value.metadata.get("retries"):
             return False  # the error of an attempt that was not the last
         else:
@@ -106,18 +107,14 @@ class _Call(Waiting):
         return True
 
     def fail(self, error: BaseException) -> None:
-        self._end(self.future.set_exception, error)
+        self._end(self._future.set_exception, error)
 
     def _end(self, end: Callable[..., None], *args: Any) -> None:
         try:
             with suppress(InvalidStateError):  # it has ended by other means
                 end(*args)
         finally:
-            self.forget()  # after the callbacks, whatever they raise
-
-    def forget(self) -> None:
-        """Its end has been told."""
-        self._executor.forget(self)
+            self._future.forget()  # after the callbacks, whatever they raise
 
 
 class Executor(BaseExecutor):
@@ -204,64 +201,64 @@ class Executor(BaseExecutor):
             self._shut_down = True
             pending = list(self._pending)
         if cancel_futures:
-            _withdraw(pending)
+            self.withdraw(pending)
         if wait and not any(waiter.is_own_thread() for waiter in self._waiters.values()):
             with self._changed:
                 self._changed.wait_for(lambda: not self._pending)
 
-    # For its calls
+    # For its futures
 
-    def decode(self, id: str, data: bytes) -> Any:
-        """The value of a result."""
-        return self._huey.decode_value(id, data)
+    def withdraw(self, futures: Sequence[TaskFuture[Any]]) -> None:
+        """Cancel those of its futures that no consumer has taken, in one transaction.
 
-    def forget(self, call: _Call) -> None:
-        """A call has come to its end."""
+        Raises:
+            StorageError: if storage could not be written.
+        """
+        with self._withdrawing:  # a second thread that withdraws the same is told the same
+            for storage in {future.storage for future in futures}:
+                own = [future for future in futures if future.storage is storage]
+                withdrawn = storage.withdraw([future.task_id for future in own])
+                for future in own:
+                    future.withdrawn = future.withdrawn or future.task_id in withdrawn
+        for future in futures:
+            if future.withdrawn:
+                self.forget(future)
+                future.end_without_value()
+
+    def forget(self, future: TaskFuture[Any]) -> None:
+        """A future has told its end."""
         with self._changed:
-            self._pending.discard(call)
+            self._pending.discard(future)
             self._changed.notify_all()
 
     def reset_after_fork(self) -> None:
         """Start anew in a child; the parent waits for what was submitted there."""
         self._changed = threading.Condition()
-        self._pending: set[_Call] = set()
+        self._withdrawing = threading.Lock()
+        self._pending: set[TaskFuture[Any]] = set()
 
     def _enqueue(self, kind: type[Executed], name: str, calls: Sequence[Payload]) -> list[TaskFuture[Any]]:
         storage = self._huey.storage
         tasks = [kind((name, payload), **self._options) for payload in calls]
-        waiting = [_Call(task.id, storage, self) for task in tasks]
+        futures: list[TaskFuture[Any]] = [TaskFuture(task.id, storage, self) for task in tasks]
         with self._changed:
             if self._shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._pending.update(waiting)
+            self._pending.update(futures)
             if storage not in self._waiters:  # another one since immediate mode was switched
                 self._waiters[storage] = Waiter(storage)
             waiter = self._waiters[storage]
         ticket = waiter.ticket()
         try:
             self._huey.enqueue_many(tasks)
-            waiter.add(*waiting)
+            waiter.add(*(_Call(future, self._huey) for future in futures))
         except BaseException:
-            for call in waiting:
-                self.forget(call)
+            for future in futures:
+                future.forget()
             raise
         if waiter.has_changed(ticket):
-            waiter.look([call.id for call in waiting])
-        return [call.future for call in waiting]
-
-
-def _withdraw(calls: Sequence[_Call]) -> None:
-    """Cancel those that no consumer has taken."""
-    for storage in {call.storage for call in calls}:
-        own = [call for call in calls if call.storage is storage]
-        withdrawn = storage.withdraw([call.id for call in own])
-        for call in own:
-            # Another thread may have withdrawn it a moment ago.
-            call.withdrawn = call.withdrawn or call.id in withdrawn
-    for call in calls:
-        if call.withdrawn:
-            call.forget()
-            call.future.end_without_value()
+            waiter.look([future.task_id for future in futures])
+        return futures
 
 
 def _values(tasks: list[TaskFuture[Any]], deadline: float | None) -> Iterator[Any]:
@@ -274,7 +271,8 @@ def _values(tasks: list[TaskFuture[Any]], deadline: float | None) -> Iterator[An
             tasks.pop()  # not kept while the caller works with its values
             yield from values
     finally:
-        _withdraw([task.call for task in tasks])
+        if tasks:
+            tasks[0].executor.withdraw(tasks)
 
 
 def _exception_of(metadata: dict[str, Any]) -> BaseException:

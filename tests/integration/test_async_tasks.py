@@ -46,6 +46,17 @@ async def wait_for(name, task):
         note("cleaned up")
 
 @huey.task()
+async def sleep():
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        note("cancelled")
+        raise
+    finally:
+        await asyncio.sleep(0.01)
+        note("cleaned up")
+
+@huey.task()
 async def with_subtasks(name):
     async with asyncio.TaskGroup() as tasks:
         for _ in range(10):
@@ -113,8 +124,8 @@ def test_a_timeout_ends_it(app, consume, name):
 def test_a_coroutine_that_waits_sees_the_timeout_as_its_cancellation(app, consume):
     consume("-w", "1")
     with pytest.raises(TaskException):
-        get(app.wait_for("a", timeout=0.3))
-    assert app.notes() == ["a", "cancelled", "cleaned up"]
+        get(app.sleep(timeout=0.3))
+    assert app.notes() == ["cancelled", "cleaned up"]
 
 
 @pytest.mark.parametrize("name", ["wait_for", "with_subtasks", "block", "in_a_thread"])
@@ -140,7 +151,7 @@ def test_what_went_back_runs_to_its_end_next_time(app, consume):
     wait_until(lambda: app.notes().count("a") == 2, "the second start")
     app.open_gate("a")
     assert get(result) == result.id
-    assert app.notes() == ["a", "cancelled", "cleaned up", "a", "cleaned up"]
+    assert [note for note in app.notes() if note != "cancelled"] == ["a", "cleaned up", "a", "cleaned up"]
     assert consumer.stop() == 0
 
 

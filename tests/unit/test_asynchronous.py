@@ -52,7 +52,7 @@ def alarm():
 def nothing_is_left(caplog):
     """No thread, no task that was destroyed while pending, no exception that nobody saw."""
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("liteq")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name == "liteq-async"] == []
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 

@@ -1,10 +1,12 @@
 """The executor: what `concurrent.futures` promises of any, and what the queue adds."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import (
     ALL_COMPLETED,
     FIRST_COMPLETED,
@@ -710,6 +712,31 @@ def test_a_forked_child_has_an_executor_of_its_own(sqlite):
     os.waitpid(pid, 0)
     assert pending.cancel()
     executor.shutdown()
+
+
+def test_a_future_that_is_done_is_freed_at_once(executor):
+    gc.collect()
+    gc.disable()
+    try:
+        future = executor.submit(pow, 2, 3)
+        reference = weakref.ref(future)
+        future.result(PATIENCE)
+        del future
+        wait_for(lambda: reference() is None)
+    finally:
+        gc.enable()
+
+
+def test_a_program_that_ends_does_not_wait(filename):
+    code = (
+        f"import liteq; huey = liteq.SqliteHuey(filename={str(filename)!r});"
+        "executor = liteq.Executor(huey); [executor.submit(pow, 2, 3) for _ in range(5)]; print('done')"
+    )
+    for _ in range(5):
+        assert python("-c", code) == "done\n"
+    huey = SqliteHuey(filename=filename)
+    assert huey.pending_count() == 25
+    huey.storage.close()
 
 
 # Immediate mode, memory, asyncio
