@@ -142,7 +142,8 @@ class Result:
 
     def accept(self, data: Any, preserve: bool = False) -> None:
         """Keep what `get_raw` gave for this handle; what can't be decoded is put back, unless it is there."""
-        self._result = self.huey.decode_value(self.id, data, peek=preserve)
+        if data is not EmptyData:  # or it would forget what another thread has read for it meanwhile
+            self._result = self.huey.decode_value(self.id, data, peek=preserve)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait as `get(blocking=True)` does, but let the event loop go on; see `liteq.contrib.asyncio`."""
