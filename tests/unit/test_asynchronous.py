@@ -7,6 +7,7 @@ import contextvars
 import gc
 import random
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -501,6 +502,7 @@ def test_at_any_moment(alarm, monkeypatch, caplog):
     """Wherever it hits, before, within and after the loop, it comes out, and nothing hangs."""
     # What hits a destructor is lost there, and comes out after the grace.
     monkeypatch.setattr(asynchronous, "GRACE", 0.1)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     random.seed(5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine may be hit before it is in our hands
