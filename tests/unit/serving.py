@@ -38,7 +38,8 @@ def _work(huey: Huey, owner: int, stop: threading.Event) -> None:
     while not stop.is_set():
         claims = huey.storage.claim(owner, 1, now=clock.now(), lease=NEVER)
         for claim in claims:
-            assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data)
+            gathers = claim.gathers is not None
+            assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data, gathers=gathers)
             settlement = Settlement(claim.key, attempt(huey, assignment, Timer(Board(1), 0)))
             huey.storage.settle([settlement], clock.now())
         if not claims:

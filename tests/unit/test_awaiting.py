@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import liteq
 from liteq import MemoryHuey, ResultTimeout, TaskException
 from liteq.contrib.asyncio import aget_result, aget_result_group
 from liteq.storage.sqlite.results import ResultVerbs
@@ -127,6 +128,25 @@ def test_groups(sqlite, add):
 
     with served(sqlite):
         assert asyncio.run(main()) == ([3, 7], [11, 15], [3, 13], [])
+
+
+def test_chords_and_groups(sqlite, add):
+    total = sqlite.task(name="total")(sum)
+
+    async def main():
+        chord = liteq.chord([add.s(1, 2), add.s(3, 4)], total.s())
+        group = liteq.group([add.s(1, 1), add.s(2, 2).then(add, 10)])
+        return (
+            await sqlite.enqueue(chord),
+            await aget_result(sqlite.enqueue(liteq.chord([add.s(5)], total.s())), timeout=PATIENCE),
+            await sqlite.enqueue(group),
+            await aget_result(add.map([(1, 2)])),
+        )
+
+    with served(sqlite):
+        chord, another, group, mapped = asyncio.run(main())
+    assert (chord, another, mapped) == (10, 5, [3])
+    assert group == [2, [4, 14]]  # as `get` has it
 
 
 def test_a_failure_in_a_group_ends_the_wait_for_the_others(sqlite, add):
