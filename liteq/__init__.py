@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from liteq.api import Huey, MemoryHuey, SqliteHuey
 from liteq.canvas import chord, group
 from liteq.exceptions import (
@@ -24,6 +26,9 @@ from liteq.status import TaskStatus
 from liteq.tasks import PeriodicTask, Task
 from liteq.wrapper import TaskWrapper
 
+if TYPE_CHECKING:
+    from liteq.executor import Executor
+
 __version__ = "0.1.0.dev0"
 
 __all__ = [
@@ -33,6 +38,7 @@ __all__ = [
     "ConfigurationError",
     "EmptyData",
     "Error",
+    "Executor",
     "Huey",
     "HueyException",
     "MemoryHuey",
@@ -56,3 +62,11 @@ __all__ = [
     "every",
     "group",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Executor":
+        from liteq.executor import Executor  # concurrent.futures is loaded only where it is used
+
+        return Executor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

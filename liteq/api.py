@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 import traceback
-from collections import deque
-from datetime import datetime
 from typing import Any, cast
 
 from liteq import clock, signals
-from liteq.canvas import chord, give_list, group
+from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
+from liteq.direct import DirectExecution
 from liteq.enqueueing import Enqueueing
 from liteq.exceptions import ConfigurationError, TaskException
-from liteq.execution import run
 from liteq.hooks import Hooks
-from liteq.identity import identify
 from liteq.limits import Limits, RateLimit
 from liteq.locks import Locking, TaskLock
-from liteq.messages import Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
+from liteq.messages import Message
 from liteq.older import OlderNames, older_options
 from liteq.options import check_options
-from liteq.outcomes import Ended, dead_outcome, text_of
+from liteq.outcomes import text_of
 from liteq.pauses import Pauses
 from liteq.payloads import Payloads, check_max_payload, checked_serializer
 from liteq.records import Records
@@ -34,6 +30,7 @@ from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
+from liteq.submission import BUILT_IN, Executed, Submission, pickled_exception
 from liteq.tasks import PeriodicTask, Task, signature_of
 from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
@@ -60,14 +57,12 @@ logger = logging.getLogger("huey")
 
 _signature = signature_of  # the name that applications import
 
-# What an application takes out by hand with `dequeue` stays its own for this long.
-_DIRECT_LEASE = 3600 * clock.SECOND
-_NO_CLAIM = ClaimKey(0, 0, 0)
-
 
 class Huey(
     Declarations,
+    DirectExecution,
     Enqueueing,
+    Submission,
     Payloads,
     Scheduling,
     ResultStore,
@@ -130,7 +125,7 @@ class Huey(
         self.storage_kwargs = storage_kwargs
         if storage_class is not None:
             self.storage_class = storage_class
-        self.registry = Registry()
+        self.registry = Registry(BUILT_IN)
         self.hooks = Hooks()
         self.signals = signals.Signal()
         self.in_flight: set[Task] = set()
@@ -213,127 +208,25 @@ class Huey(
         handle = Result(self, Task(id=id))
         return handle.get(blocking, timeout, backoff, max_delay, revoke_on_timeout, preserve)
 
-    # Running tasks by hand, as tests of applications do
-
-    def dequeue(self) -> Task | None:
-        """Take the next ready task; it is this process's until it is given to `execute`."""
-        return self._take()
-
-    def _take(self, only: str | None = None) -> Task | None:
-        if self._direct_owner is None or self._direct_owner[0] != os.getpid():
-            self._direct_owner = os.getpid(), self.storage.register(identify())
-        now, lease = clock.now(), clock.monotonic() + _DIRECT_LEASE
-        claims = self.storage.claim(self._direct_owner[1], 1, now=now, lease=lease, only=only)
-        if not claims:
-            return None
-        claim = claims[0]
-        try:
-            task = self.deserialize_task(claim.data)
-            if claim.gathers is not None:
-                give_list(task, self.storage.ends_of(claim.key) or [], self.serializer, self.utc)
-        except Exception as error:
-            dead = dead_outcome(self, claim, f"can't be decoded: {error!r}")
-            self.storage.settle([Settlement(claim.key, dead)], now)
-            raise
-        task.claim, task.was_revoked = claim.key, claim.revoked
-        return task
-
-    def execute(self, task: Task, timestamp: datetime | None = None) -> Any:
-        """Run a task here and now, and store what comes of it; its value.
-
-        A task whose time has not come goes to the schedule. In immediate mode, whatever the task causes (the
-        next stage, a retry, a chord's callback) is run as well.
-        """
-        ended = self._attempt(task, timestamp)
-        waiting = deque(self._caused(ended))
-        while waiting:
-            following = waiting.popleft()
-            if self.ready_to_run(following):
-                waiting.extend(self._caused(self._attempt(following, None)))
-            else:
-                self.storage.put([self.message_of(following)], clock.now())
-        return ended.value
-
-    def _caused(self, ended: Ended) -> list[Task]:
-        """The tasks that immediate mode runs next."""
-        if not self._immediate:
-            return []
-        callbacks = [task for join in ended.joins if (task := self._take(only=join.chord)) is not None]
-        for task in callbacks:
-            self.signals.send(signals.SIGNAL_ENQUEUED, task)
-        following = [followup.task for followup in ended.followups]
-        for task in following:
-            task.claim, task.was_revoked = None, False  # of the attempt before, if it is a retry
-        return following + callbacks
-
-    def _attempt(self, task: Task, timestamp: datetime | None) -> Ended:
-        now = timestamp or self._get_timestamp()
-        claim = task.claim
-        if not self.ready_to_run(task, now):
-            message = self.message_of(task)
-            self._store(claim, Outcome(Disposition.DONE, signals.SIGNAL_SCHEDULED, messages=(message,)))
-            self.signals.send(signals.SIGNAL_SCHEDULED, task)
-            return Ended(signals.SIGNAL_SCHEDULED)
-        revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
-        began, started = clock.now(), clock.monotonic()
-        ended = run(self, task, revoked=revoked, now=now, isolated=False)
-        outcome = ended.outcome()
-        attempted = Attempted(began, clock.monotonic() - started, os.getpid())
-        self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
-        if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
-            self.storage.restore(task.revoke_id)  # it was revoked while it ran
-        return ended
-
-    def _store(self, claim: ClaimKey | None, outcome: Outcome, attempted: Attempted | None = None) -> None:
-        if claim is None:
-            self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
-        elif not self.storage.settle([Settlement(claim, outcome, attempted)], clock.now())[0]:
-            logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", claim.seq)
-
-    def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
-        """Whether the task's time has come at `timestamp` (now by default)."""
-        return task.eta is None or task.eta <= (timestamp or self._get_timestamp())
-
-    def read_schedule(self, timestamp: datetime | None = None) -> list[Task]:
-        """Take the tasks out of the schedule whose time has come; enqueue or execute them yourself.
-
-        Raises:
-            Exception: if one of them can't be decoded; a durable storage then keeps them all.
-        """
-        moment = clock.to_us(timestamp or self._get_timestamp(), self.utc)
-        with self.storage.batch():
-            return [self._taken(*taken) for taken in self.storage.take_due(moment)]
-
-    def _taken(self, data: bytes, ends: list[MemberEnd] | None) -> Task:
-        task = self.deserialize_task(data)
-        if ends is not None:
-            give_list(task, ends, self.serializer, self.utc)
-        return task
-
-    def read_periodic(self, timestamp: datetime | None) -> list[PeriodicTask]:
-        """The periodic tasks that are due in the minute of `timestamp`."""
-        moment = timestamp or self._get_timestamp()
-        return [task for task in self.registry.periodic_tasks if task.validate_datetime(moment)]
-
     def build_error_result(self, task: Task, exception: BaseException) -> dict[str, Any]:
         """What is stored of a failure, and found in `TaskException.metadata`."""
         error = text_of(exception)
         if isinstance(exception, TaskException):
             error = exception.metadata.get("error") or error
-        return {
+        metadata: dict[str, Any] = {
             "error": error,
             "retries": task.retries,
             "traceback": "".join(traceback.format_exception(exception)),
             "task_id": task.id,
         }
+        if isinstance(task, Executed):
+            metadata["exception"] = pickled_exception(exception)
+        return metadata
 
     def notify_interrupted_tasks(self) -> None:
         """Send the signal `interrupted` for all tasks that run in this process at the moment."""
         while self.in_flight:
             self.signals.send(signals.SIGNAL_INTERRUPTED, self.in_flight.pop())
-
-    def _get_timestamp(self) -> datetime:
-        return clock.naive_now(self.utc)
 
 
 class SqliteHuey(Huey):

@@ -58,7 +58,10 @@ class ResultStore:
 
     def read_value(self, key: str, peek: bool = False) -> Any:
         """As `get`, but EmptyData if there is none. A value that can't be decoded stays where it is."""
-        data = self.get_raw(key, peek)
+        return self.decode_value(key, self.get_raw(key, peek), peek)
+
+    def decode_value(self, key: str, data: Any, peek: bool = False) -> Any:
+        """The value of what `get_raw` gave; what it took and can't be decoded is put back."""
         if data is EmptyData:
             return data
         try:

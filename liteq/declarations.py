@@ -23,6 +23,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
+# `inspect` takes a tenth of the time that `import liteq` may take; these are the flags that it looks at.
+_COROUTINE = 0x80
+_ASYNC_GENERATOR = 0x200
+
 
 class Declarations:
     """Decorators of a queue."""
@@ -50,6 +54,8 @@ class Declarations:
     ) -> Callable[[Callable[P, R]], TaskWrapper[P, R]]:
         """Declare a function as a task: calling it enqueues the call.
 
+        The function may be a coroutine function: workers run it to its end, in an event loop of its own.
+
         Args:
             retries: how often a failed task is run again.
             retry_delay: seconds before the first retry.
@@ -59,15 +65,16 @@ class Declarations:
             name: in place of the function's name in the registry.
             expires: the task must start before this datetime, or within these seconds of being enqueued.
             timeout: seconds that the task may take.
-            **kwargs: attributes of the task's class. liteq knows `at_most_once`, `retry_max_delay` (seconds
-                that `retry_backoff` may lead to), `retry_jitter` (the part of the delay that chance may take
-                away, 0 to 1), and of old `include_task`, which is `context`, and `retries_as_argument`, which
-                passes the retries that are left as keyword `retries`.
+            **kwargs: attributes of the task's class. liteq knows `at_most_once`, `store_none` (its result is
+                stored even if it is None), `retry_max_delay` (seconds that `retry_backoff` may lead to),
+                `retry_jitter` (the part of the delay that chance may take away, 0 to 1), and of old
+                `include_task`, which is `context`, and `retries_as_argument`, which passes the retries that
+                are left as keyword `retries`.
 
         Raises:
             ValueError: if a task of that name is declared, or an option has no such value.
             TypeError: if it was written without parentheses.
-            ConfigurationError: if the function is a coroutine function.
+            ConfigurationError: if the function is an asynchronous generator.
         """
         refuse_bare("task", retries)
         return self._declare(
@@ -177,7 +184,12 @@ class Declarations:
                 with obj as value:
                     return func(value, *args, **kw) if as_argument else func(*args, **kw)
 
-            return self.task(**kwargs)(inner)
+            @functools.wraps(func)
+            async def inner_async(*args: Any, **kw: Any) -> Any:
+                with obj as value:
+                    return await (func(value, *args, **kw) if as_argument else func(*args, **kw))
+
+            return self.task(**kwargs)(inner_async if _flags(func) & _COROUTINE else inner)
 
         return decorator
 
@@ -258,10 +270,11 @@ def _registering(hooks: HookList, name: str | None) -> Callable[[F], F]:
 
 
 def _check_function(func: Any) -> None:
-    # `inspect` takes a tenth of the time that `import liteq` may take; this is the flag that it looks at.
-    code = getattr(func, "__code__", None)
-    if code is not None and code.co_flags & 0x80:
+    if _flags(func) & _ASYNC_GENERATOR:
         raise ConfigurationError(
-            f"{func.__qualname__} is a coroutine function, and tasks are plain functions for now: "
-            "wrap it in a function that calls asyncio.run()"
+            f"{func.__qualname__} is an asynchronous generator, and a task has one value: return a list"
         )
+
+
+def _flags(func: Any) -> int:
+    return int(getattr(getattr(func, "__code__", None), "co_flags", 0))

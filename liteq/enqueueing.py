@@ -21,7 +21,7 @@ class Enqueueing:
     storage: Storage
     signals: signals.Signal
     message_of: Callable[[Task], Message]
-    execute: Callable[[Task], Any]
+    execute: Callable[..., Any]
     immediate: bool
 
     def enqueue(self, task: Canvas) -> Any:

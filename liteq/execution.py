@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from types import CoroutineType
 from typing import Any
 
 from liteq import signals as s
@@ -106,10 +107,15 @@ def _call(runtime: Runtime, task: Task, ended: Ended, guard: Guard) -> None:
     try:
         with guard(task) if task.timeout else _UNGUARDED:
             ended.value = task.execute()
+            if type(ended.value) is CoroutineType:
+                from liteq.asynchronous import run as run_coroutine  # asyncio is loaded only if it is used
+
+                ended.value = run_coroutine(ended.value)
     finally:
         current.reset(token)
         runtime.in_flight.discard(task)
-    stored = runtime.results and task.keeps_result and (ended.value is not None or runtime.store_none)
+    wanted = ended.value is not None or runtime.store_none or task.store_none
+    stored = runtime.results and task.keeps_result and wanted
     chord = task.chord_config if task.on_complete is None else None
     if stored or chord is not None:
         value = runtime.serialize_result(task, ended.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,14 +20,18 @@ class Registry:
     """The tasks of one application, and their form as plain values.
 
     A task is encoded as a tuple of numbers, strings and its arguments, so that any serializer can store it.
+
+    Args:
+        built_in: tasks of liteq's own, which every application knows without having declared them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, built_in: Iterable[type[Task]] = ()) -> None:
         self._classes: dict[str, type[Task]] = {}
         self.version = 0
         """Grows with each change."""
         self.in_worker = False
         """This is the registry of a worker, which consumers do not look at."""
+        self._built_in = {self.task_to_string(task_class): task_class for task_class in built_in}
 
     def __len__(self) -> int:
         return len(self._classes)
@@ -47,7 +52,7 @@ class Registry:
             ValueError: if there is one of that name.
         """
         key = self.task_to_string(task_class)
-        if key in self._classes:
+        if key in self._classes or key in self._built_in:
             raise ValueError(f"a task {key!r} is declared already; give one of the two another name=")
         if self.in_worker and issubclass(task_class, PeriodicTask):
             logger.warning("%s is declared inside a worker and will not run: use huey.schedules.add()", key)
@@ -65,10 +70,10 @@ class Registry:
         Raises:
             UnknownTask: if the application declares none of that name.
         """
-        try:
-            return self._classes[key]
-        except KeyError:
-            raise UnknownTask(f"no task {key!r} is declared in this application") from None
+        found = self._classes.get(key) or self._built_in.get(key)
+        if found is None:
+            raise UnknownTask(f"no task {key!r} is declared in this application")
+        return found
 
     def periodic_classes(self) -> dict[str, type[PeriodicTask]]:
         """The periodic declarations, by key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from liteq.results import FIRST_LOOK, LONGEST_WATCH, Result, ResultHost
@@ -37,6 +37,12 @@ class ResultGroup:
         return [result.get(*args, **kwargs) for result in self._results]
 
     __call__ = get
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        """Wait for all without stopping the event loop; see `liteq.contrib.asyncio`."""
+        from liteq.awaiting import aget_result_group  # asyncio is loaded only where it is used
+
+        return aget_result_group(self).__await__()
 
     def __getitem__(self, index: int) -> Any:
         return self._results[index].get(True)
@@ -113,6 +119,10 @@ class ChordResult:
         return self.callback.get(*args, **kwargs)
 
     __call__ = get
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait for the callback's value, as `Result` does."""
+        return self.callback.__await__()
 
     def is_over(self) -> bool:
         """Whether the callback has a result, or none will come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -35,8 +36,11 @@ class ResultHost(Protocol):
     utc: bool
     storage: Storage
 
-    def read_value(self, key: str, peek: bool = False) -> Any:
-        """The value of a key, or EmptyData."""
+    def get_raw(self, key: str, peek: bool = False) -> Any:
+        """The stored bytes of a key, or EmptyData."""
+
+    def decode_value(self, key: str, data: Any, peek: bool = False) -> Any:
+        """The value of stored bytes, or EmptyData."""
 
     def enqueue(self, task: Task) -> Any:
         """Enqueue a task."""
@@ -136,8 +140,24 @@ class Result:
 
     def _read(self, preserve: bool) -> Any:
         if self._result is EmptyData:
-            self._result = self.huey.read_value(self.id, peek=preserve)
+            self.accept(self.huey.get_raw(self.id, peek=preserve), preserve)
         return self._result
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the value is in this handle, so that `get` need not look elsewhere."""
+        return self._result is not EmptyData
+
+    def accept(self, data: Any, preserve: bool = False) -> None:
+        """Keep what `get_raw` gave for this handle; what can't be decoded is put back, unless it is there."""
+        if data is not EmptyData:  # or it would forget what another thread has read for it meanwhile
+            self._result = self.huey.decode_value(self.id, data, peek=preserve)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait as `get(blocking=True)` does, but let the event loop go on; see `liteq.contrib.asyncio`."""
+        from liteq.awaiting import aget_result  # asyncio is loaded only where it is used
+
+        return aget_result(self).__await__()
 
     def _wait(self, timeout: float | None, backoff: float, max_delay: float, preserve: bool) -> Any:
         """Look, then wait for a change, until there is a result, there can't be one, or the time is up."""

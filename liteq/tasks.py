@@ -45,6 +45,8 @@ class Task:
     """Of an attempt that tells its progress: how often that is stored."""
     is_done: bool = False
     """The progress that was stored last says that all is done."""
+    store_none: bool = False
+    """Its result is stored even if it is None."""
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
@@ -196,7 +198,7 @@ class TaskWrapper(Generic[P, R]):
         return task
 
     def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the function here and now."""
+        """Run the function here and now; a coroutine function gives its coroutine, to be awaited."""
         return self.func(*args, **kwargs)
 
     def s(self, *args: Any, **kwargs: Any) -> Task:
@@ -208,12 +210,42 @@ class TaskWrapper(Generic[P, R]):
         Raises:
             ValueError: if one of them has no such value.
         """
-        eta, delay = kwargs.pop("eta", None), kwargs.pop("delay", None)
-        due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None
-        options = {name: kwargs.pop(name) for name in RESERVED if name in kwargs}
-        if options:
-            check_options(**options)
-        return self.task_class(args, kwargs, eta=due, **options)
+        return task_of_call(self.task_class, args, kwargs, self.huey.utc)
+
+    @property
+    def can_be_imported(self) -> bool:
+        """Whether another process of the application finds this declaration by its module and name."""
+        try:
+            return self.func.__module__ != "__main__" and _find(*self._place) is self
+        except (AttributeError, ImportError):
+            return False
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return self.func.__module__, str(getattr(self.func, "__qualname__", self.__name__))
+
+    def __reduce__(self) -> Any:
+        """Pickled by reference, as functions are: for functions that call tasks, and are sent to a worker."""
+        if not self.can_be_imported:
+            raise pickle.PicklingError(f"the task {'.'.join(self._place)} can't be imported by that name")
+        return _find, self._place
+
+
+def _find(module: str, name: str) -> Any:
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def task_of_call(task_class: type[Task], args: tuple[Any, ...], kwargs: dict[str, Any], utc: bool) -> Task:
+    """A task of a call, with the reserved keywords taken out of `kwargs`; see `TaskWrapper.s`."""
+    eta, delay = kwargs.pop("eta", None), kwargs.pop("delay", None)
+    due = clock.normalize_time(eta, delay, utc) if (eta, delay) != (None, None) else None
+    options = {name: kwargs.pop(name) for name in RESERVED if name in kwargs}
+    if options:
+        check_options(**options)
+    return task_class(args, kwargs, eta=due, **options)
 
 
 def _supplied(context: bool, settings: dict[str, Any]) -> tuple[str, ...]:

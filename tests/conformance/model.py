@@ -65,7 +65,10 @@ class Model:
             if row.message.due <= now:
                 row.state = READY
         claimed: list[Row] = []
-        for row in [row for row in self.claimable() if only in {None, row.message.id}][:limit]:
+        allowed = (
+            self.claimable() if only is None else [row for row in self.ready() if row.message.id == only]
+        )
+        for row in allowed[:limit]:
             if row.message.at_most_once and startable is not None and len(claimed) >= startable:
                 break
             row.state, row.owner, row.lease, row.attempt = CLAIMED, owner, lease, row.attempt + 1

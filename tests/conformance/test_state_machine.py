@@ -125,6 +125,20 @@ class Comparison(RuleBasedStateMachine):
         assert [seen(claim) for claim in claimed] == [wanted(row) for row in expected]
         self.claims.extend(claimed)
 
+    @rule(some=st.lists(ids, max_size=3, unique=True))
+    def withdraw(self, some: list[str]) -> None:
+        wanted = {self.real(id) for id in some}
+        rows = [
+            row
+            for row in self.model.of(READY, SCHEDULED)
+            if row.message.id in wanted
+            and not row.message.chain
+            and row.message.joins is None
+            and row.message.gathers is None
+        ]
+        assert self.storage.withdraw(sorted(wanted)) == {row.message.id for row in rows}
+        self.model.rows = [row for row in self.model.rows if row not in rows]
+
     @rule(data=st.data(), batch=batches, outcome=outcomes)
     def settle(self, data: st.DataObject, batch: list[dict[str, object]], outcome: dict[str, object]) -> None:
         if not self.claims:

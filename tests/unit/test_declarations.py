@@ -143,11 +143,11 @@ def test_a_declared_task_is_declared_again_under_another_name(sqlite):
     assert add.s(1, 2).execute() == 3
 
 
-def test_a_coroutine_function_is_refused(sqlite):
+def test_an_asynchronous_generator_is_refused(sqlite):
     async def later():
-        pass
+        yield 1
 
-    with pytest.raises(ConfigurationError, match=r"later.*asyncio.run"):
+    with pytest.raises(ConfigurationError, match=r"later.*return a list"):
         sqlite.task()(later)
     with pytest.raises(ConfigurationError, match="later"):
         sqlite.periodic_task(crontab())(later)

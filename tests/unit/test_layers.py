@@ -30,8 +30,9 @@ LAYERS = (
     ),
     ("liteq.options", "liteq.misuse"),
     ("liteq.signatures",),
+    ("liteq.asynchronous",),
     ("liteq.storage",),
-    ("liteq.tasks",),
+    ("liteq.tasks", "liteq.waiting", "liteq.awaiting"),
     ("liteq.registry", "liteq.current"),
     ("liteq.outcomes",),
     ("liteq.failure",),
@@ -45,14 +46,17 @@ LAYERS = (
         "liteq.control",
         "liteq.records",
         "liteq.pauses",
+        "liteq.direct",
         "liteq.enqueueing",
         "liteq.payloads",
         "liteq.entries",
         "liteq.timetable",
         "liteq.utils",
         "liteq.older",
+        "liteq.submission",
     ),  # fmt: skip
     ("liteq.api",),
+    ("liteq.executor",),
     ("liteq",),
     ("liteq.workers", "liteq.contrib"),
     ("liteq.cli",),
@@ -84,7 +88,7 @@ ALLOWED_DOWN_TO = {
         "liteq.tasks",
     },
     "liteq.execution": {
-        "liteq.current", "liteq.exceptions", "liteq.failure", "liteq.messages", "liteq.outcomes",
+        "liteq.asynchronous", "liteq.current", "liteq.exceptions", "liteq.failure", "liteq.messages", "liteq.outcomes",
         "liteq.signals",
         "liteq.tasks",
     },
@@ -211,8 +215,10 @@ def test_there_is_no_cycle():
 
 
 def test_imports_for_types_alone_are_not_hidden():
-    """TYPE_CHECKING would hide an arrow from this test."""
-    assert [name for name, path in MODULES.items() if "TYPE_CHECKING" in path.read_text()] == []
+    """TYPE_CHECKING would hide an arrow from this test; the package itself has names that load when used."""
+    hiding = [name for name, path in MODULES.items() if "TYPE_CHECKING" in path.read_text()]
+    assert hiding == ["liteq"]
+    assert {one.module for one in own(IMPORTS["liteq"]) if one.lazy} == {"liteq.executor"}
 
 
 def test_only_the_sqlite_backend_imports_apsw():

@@ -87,6 +87,17 @@ class MessageContract(ABC):
         """When the earliest scheduled message is due; None if nothing is scheduled."""
 
     @abstractmethod
+    def is_claimed(self, id: str) -> bool:
+        """Whether a message with this id is claimed."""
+
+    @abstractmethod
+    def withdraw(self, ids: Sequence[str]) -> set[str]:
+        """Remove the messages with these ids that are ready or scheduled; the ids of those that were.
+
+        They leave no result. One that others depend on, as a part of a pipeline or of a chord, is left alone.
+        """
+
+    @abstractmethod
     def revive(self, ids: Sequence[str]) -> int:
         """Make dead messages ready again, in their old place and with no crash on their account; how many.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -72,6 +73,13 @@ class ResultContract(ABC):
         """Whether a message with this id, or a pipeline that contains it, is still ahead of its end.
 
         Dead messages are at their end. A task that is not live and has no result will not get one.
+        """
+
+    @abstractmethod
+    def ended(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` for which there is nothing to wait for: a result is stored, or it is not live.
+
+        All is looked at in one moment: none can end between a look for its result and one for itself.
         """
 
     @abstractmethod

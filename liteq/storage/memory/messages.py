@@ -47,6 +47,7 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
         return claims
 
     def _claim_id(self, id: str, owner: int, limit: int, now: int, lease: int) -> list[Claim]:
+        self._unpark({id})
         claims = []
         for place in sorted(place for place in self._ready if place[2].id == id)[:limit]:
             self._ready.remove(place)
@@ -87,6 +88,22 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
 
     def next_due(self) -> int | None:
         return self._scheduled[0][0] if self._scheduled else None
+
+    def is_claimed(self, id: str) -> bool:
+        return any(claim.id == id for claim, _ in self._claims.values())
+
+    def withdraw(self, ids: Sequence[str]) -> set[str]:
+        wanted = frozenset(ids)
+        self._unpark(wanted)
+        withdrawn = set()
+        for line in (self._ready, self._scheduled):
+            found = {seq: m for _, seq, m in line if m.id in wanted and not _is_linked(m)}
+            line[:] = [entry for entry in line if entry[1] not in found]
+            heapq.heapify(line)
+            for message in found.values():
+                self._count(message, -1)
+                withdrawn.add(message.id)
+        return withdrawn
 
     def revive(self, ids: Sequence[str]) -> int:
         wanted = frozenset(ids)
@@ -194,3 +211,8 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
             ends = self._ends.pop(seq, None)
             taken.append(Taken(message.data, None if ends is None else self._in_order(ends)))
         return taken
+
+
+def _is_linked(message: Message) -> bool:
+    """Whether others depend on it."""
+    return bool(message.chain) or message.joins is not None or message.gathers is not None

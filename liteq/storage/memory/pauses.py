@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from liteq.storage.memory.tables import Line, Tables
@@ -36,6 +37,13 @@ class PauseVerbs(Tables):
         while self._ready and self._ready[0][2].name in self._pauses:
             waiting = heapq.heappop(self._ready)
             self._parked.setdefault(waiting[2].name, []).append(waiting)
+
+    def _unpark(self, ids: AbstractSet[str]) -> None:
+        """Bring the messages of these ids back to their places, for somebody who means just them."""
+        for line in self._parked.values():
+            for place in [place for place in line if place[2].id in ids]:
+                line.remove(place)
+                heapq.heappush(self._ready, place)
 
     def _all_ready(self) -> Line:
         return sorted(chain(self._ready, *self._parked.values()))

@@ -49,6 +49,10 @@ class ResultVerbs(Tables):
     def is_live(self, id: str) -> bool:
         return id in self._live
 
+    def ended(self, ids: Sequence[str]) -> set[str]:
+        now = clock.now()
+        return {id for id in ids if id not in self._live or self._fresh(id, now) is not None}
+
     def results_wakeup(self) -> Changes:
         return self._changes
 

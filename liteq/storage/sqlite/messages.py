@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from liteq.messages import Claim, ClaimKey, Disposition, Join, Message, Revocation, Settlement
@@ -82,6 +83,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
         ]  # fmt: skip
 
     def _of_id(self, transaction: Transaction, id: str, limit: int) -> list[Ready]:
+        self._unpark_ids(transaction, [id])
         return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (self.name, id, limit)))
 
     def _promote(self, transaction: Transaction, now: int) -> None:
@@ -225,6 +227,27 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
         with self.database.read() as connection:
             due: int | None = connection.execute(sql.NEXT_DUE, (self.name,)).get
             return due
+
+    def is_claimed(self, id: str) -> bool:
+        """See the contract."""
+        with self.database.read() as connection:
+            return bool(connection.execute(sql.IS_CLAIMED, (self.name, id)).get)
+
+    def withdraw(self, ids: Sequence[str]) -> set[str]:
+        """See the contract."""
+        with self.database.write() as transaction:
+            connection, queue = transaction.connection, self.name
+            self._unpark_ids(transaction, ids)
+            unclaimed = list(connection.execute(sql.UNCLAIMED, (queue, json.dumps(ids))))
+            if not unclaimed:
+                return set()
+            seqs = [seq for seq, _, _ in unclaimed]
+            connection.executemany(sql.DELETE_READY, [(queue, rank, seq) for seq, rank, _ in unclaimed])
+            if connection.execute(sql.NEXT_DUE, (queue,)).get is not None:
+                connection.execute(sql.DELETE_SCHEDULED, (queue, json.dumps(seqs)))
+            connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq in seqs])
+            transaction.ended_tasks = True
+        return {id for _, _, id in unclaimed}
 
     def revive(self, ids: Sequence[str]) -> int:
         """See the contract."""

@@ -8,6 +8,9 @@ a million messages hold nobody up; the row is there as long as any message is pa
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.database import Database, Transaction
 
@@ -78,6 +81,13 @@ class PauseVerbs:
         """Set the paused messages aside that are at the head of the line."""
         parked = list(transaction.connection.execute(sql.PARK, (self.name, _PARKED_AT_ONCE)))
         transaction.connection.executemany(sql.DELETE_READY, parked)
+
+    def _unpark_ids(self, transaction: Transaction, ids: Sequence[str]) -> None:
+        """Bring the messages of these ids back to their places, for somebody who means just them."""
+        connection = transaction.connection
+        if connection.execute(sql.ANY_PARKED, (self.name,)).get:
+            parked = list(connection.execute(sql.UNPARK_IDS, (self.name, json.dumps(ids))))
+            connection.executemany(sql.INSERT_READY, parked)
 
     def _unpark(self, transaction: Transaction, name: str, limit: int) -> None:
         """Bring the first messages of a name back to their places, and forget the pause with the last."""

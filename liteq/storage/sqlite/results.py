@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from liteq import clock
@@ -67,6 +68,12 @@ class ResultVerbs:
         """See the contract."""
         with self.database.read() as connection:
             return bool(connection.execute(sql.IS_LIVE, (self.name, id)).get)
+
+    def ended(self, ids: Sequence[str]) -> set[str]:
+        """See the contract."""
+        with self.database.read() as connection:
+            rows = connection.execute(sql.ENDED, (self.name, json.dumps(ids), clock.now()))
+            return {id for (id,) in rows}
 
     def results_wakeup(self) -> Wakeup:
         """See the contract."""

@@ -97,3 +97,17 @@ WHERE q.queue = ?1 AND q.id = ?2"""
 
 DELETE_REVIVED: Final = """
 DELETE FROM dead WHERE seq IN (SELECT seq FROM queue WHERE queue = ?1 AND id = ?2)"""
+
+# By id
+
+IS_CLAIMED: Final = """
+SELECT EXISTS (SELECT 1 FROM queue AS q JOIN claim AS c ON c.seq = q.seq WHERE q.queue = ? AND q.id = ?)"""
+
+UNCLAIMED: Final = """
+SELECT q.seq, -q.priority, q.id FROM json_each(?2) AS wanted CROSS JOIN queue AS q
+WHERE q.queue = ?1 AND q.id = wanted.value AND q.links IS NULL
+AND NOT EXISTS (SELECT 1 FROM claim AS c WHERE c.seq = q.seq)
+AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq)"""
+
+DELETE_SCHEDULED: Final = """
+DELETE FROM schedule WHERE queue = ?1 AND seq IN (SELECT value FROM json_each(?2))"""

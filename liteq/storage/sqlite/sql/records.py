@@ -32,6 +32,14 @@ INSERT INTO priority (queue, rank, seq, attempt, crashes)
 SELECT queue, rank, seq, attempt, crashes FROM parked
 WHERE queue = ?1 AND name = ?2 ORDER BY rank, seq LIMIT ?3"""
 
+ANY_PARKED: Final = "SELECT EXISTS (SELECT 1 FROM parked WHERE queue = ?)"
+
+UNPARK_IDS: Final = """
+DELETE FROM parked WHERE (queue, name, rank, seq) IN (
+    SELECT q.queue, q.name, -q.priority, q.seq FROM json_each(?2) AS wanted CROSS JOIN queue AS q
+    WHERE q.queue = ?1 AND q.id = wanted.value)
+RETURNING queue, rank, seq, attempt, crashes"""
+
 DELETE_UNPARKED: Final = """
 DELETE FROM parked WHERE (queue, name, rank, seq) IN (
     SELECT queue, name, rank, seq FROM parked WHERE queue = ?1 AND name = ?2 ORDER BY rank, seq LIMIT ?3)"""

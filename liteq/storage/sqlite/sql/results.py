@@ -35,3 +35,16 @@ SELECT EXISTS (
 ) OR EXISTS (
     SELECT 1 FROM stage AS s WHERE s.queue = ?1 AND s.id = ?2
     AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = s.seq))"""
+
+ENDED: Final = """
+SELECT asked.value FROM json_each(?2) AS asked
+WHERE EXISTS (
+    SELECT 1 FROM result AS r
+    WHERE r.queue = ?1 AND r.key = asked.value AND (r.expires IS NULL OR r.expires > ?3)
+) OR NOT (
+    EXISTS (
+        SELECT 1 FROM queue AS q WHERE q.queue = ?1 AND q.id = asked.value
+        AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = q.seq)
+    ) OR EXISTS (
+        SELECT 1 FROM stage AS s WHERE s.queue = ?1 AND s.id = asked.value
+        AND NOT EXISTS (SELECT 1 FROM dead AS d WHERE d.seq = s.seq)))"""
