@@ -213,7 +213,7 @@ class Result:
             ValueError: for a task of a chord, which would go on without the new one; if an option has no such
                 value. The task is then as it was.
         """
-        if self.task.chord_config is not None or self.task.gathers:
+        if self.task.joins is not None or self.task.gathers:
             raise ValueError(f"{self.task!r} is part of a chord and can't be rescheduled; revoke the chord")
         check_options(expires=expires, priority=priority)
         due = clock.normalize_time(eta, delay, self.huey.utc) if (eta, delay) != (None, None) else None

@@ -476,6 +476,16 @@ def test_a_part_of_a_chord_can_t_be_rescheduled(stored):
     assert result.get() == 1
 
 
+def test_nor_can_the_first_stage_of_a_member(stored):
+    tasks = declare(stored)
+    pipeline = tasks.add.s(1).then(tasks.add, 2)
+    result = stored.huey.enqueue(chord([pipeline], tasks.gather))
+    with pytest.raises(ValueError, match="part of a chord"):
+        Result(stored.huey, pipeline).reschedule(delay=60)
+    stored.run()
+    assert result.get() == 1
+
+
 def test_a_dead_callback_keeps_its_list(stored):
     tasks = declare(stored)
     result = stored.huey.enqueue(chord([tasks.add.s(1)], tasks.gather))
