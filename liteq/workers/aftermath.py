@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from liteq import signals as s
 from liteq.api import Huey
 from liteq.messages import Attempted, Claim, Disposition, Settlement, Verdict
-from liteq.workers.pool import Pool
+from liteq.workers.pool import Attempt, Pool
 from liteq.workers.recovery import crashed, returned
 from liteq.workers.wire import Announcement, Gone, Report, pack_announcement
 
@@ -24,14 +24,19 @@ class Aftermath:
     def __init__(self, huey: Huey, max_crashes: int) -> None:
         self._huey = huey
         self._max_crashes = max_crashes
-        self._stopped: deque[tuple[Claim, Verdict]] = deque()
-        self._attempted: dict[tuple[int, int], Attempted] = {}
+        self._stopped: deque[Claim] = deque()
+        self._verdicts: dict[Attempt, tuple[Verdict, Attempted]] = {}
         self._announcements: deque[Announcement] = deque()
 
     @property
     def is_clear(self) -> bool:
-        """Whether all attempts are ended."""
+        """Whether no attempt waits for a worker to conclude it."""
         return not self._stopped
+
+    @property
+    def is_concluded(self) -> bool:
+        """Whether the end of every attempt that was stopped is known; only here is it known why they were."""
+        return not self._verdicts
 
     def take(self, claims: Iterable[Claim], gone: Gone, attempted: Attempted) -> list[Settlement]:
         """The ends of the attempts that a worker was at when it died.
@@ -39,9 +44,11 @@ class Aftermath:
         Those that were stopped on purpose are kept: another worker says what their end causes.
         """
         claims = list(claims)
+        for claim in claims:
+            self._verdicts.pop(claim.key[:2], None)
         if gone.verdict:
-            self._stopped.extend((claim, gone.verdict) for claim in claims)
-            self._attempted.update({(claim.seq, claim.attempt): attempted for claim in claims})
+            self._stopped.extend(claims)
+            self._verdicts.update({claim.key[:2]: (gone.verdict, attempted) for claim in claims})
             return []
         if gone.requested:
             return [returned(self._huey, claim, "interrupted", attempted) for claim in claims]
@@ -51,7 +58,26 @@ class Aftermath:
 
     def attempted(self, report: Report, worker: int | None) -> Attempted:
         """What is known of the attempt that a report ends, which another worker may have begun."""
-        return self._attempted.pop((report.seq, report.attempt), None) or report.attempted(worker)
+        attempt = (report.seq, report.attempt)
+        verdict = self._verdicts.pop(attempt, None)
+        if verdict is None:
+            return report.attempted(worker)
+        self.concluding(attempt)
+        return verdict[1]
+
+    def concluding(self, attempt: Attempt) -> Claim | None:
+        """A worker is at it, or was, as the dispatcher before this one told it; the claim."""
+        found = next((claim for claim in self._stopped if claim.key[:2] == attempt), None)
+        if found is not None:
+            self._stopped.remove(found)
+        return found
+
+    def taken_back(self, claim: Claim) -> bool:
+        """Keep what a worker has not begun to conclude for another one; False if it is no such thing."""
+        if claim.key[:2] not in self._verdicts:
+            return False
+        self._stopped.appendleft(claim)
+        return True
 
     def _crashed(self, claim: Claim, how: str, attempted: Attempted) -> Settlement:
         outcome = crashed(self._huey, claim, how, self._max_crashes)
@@ -66,7 +92,8 @@ class Aftermath:
     def hand_out(self, pool: Pool, now: int) -> None:
         """Give workers that have room what they are to conclude and to tell."""
         while self._stopped and (worker := pool.freest()) is not None:
-            claim, verdict = self._stopped[0]
+            claim = self._stopped[0]
+            verdict, _ = self._verdicts[claim.key[:2]]
             if worker.hand_out(claim, now, verdict):
                 self._stopped.popleft()
         while self._announcements and (worker := pool.freest()) is not None:
@@ -75,7 +102,9 @@ class Aftermath:
 
     def give_up(self) -> list[Settlement]:
         """Nobody will be there to conclude them: what is kept goes back to the queue."""
-        given_up = [returned(self._huey, claim, "interrupted") for claim, _ in self._stopped]
+        given_up = []
+        for claim in self._stopped:
+            _, attempted = self._verdicts.pop(claim.key[:2])
+            given_up.append(returned(self._huey, claim, "interrupted", attempted))
         self._stopped.clear()
-        self._attempted.clear()
         return given_up

@@ -172,6 +172,7 @@ class Dispatcher:
     def _take_report(self, report: wire.Report, worker: Worker | None) -> None:
         claim = worker.reported(report, clock.monotonic()) if worker is not None else None
         claim = claim or self._inheritance.take((report.seq, report.attempt))
+        attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
         if report.outcome is None:
             return  # the worker has settled it
         outcome = report.outcome
@@ -180,7 +181,6 @@ class Dispatcher:
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
             outcome = dead_outcome(self._huey, claim, outcome.reason)
         key = ClaimKey(report.seq, report.attempt, self._owner)
-        attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
         self._ledger.settle(Settlement(key, outcome, attempted))
 
     def _read_control(self) -> None:
@@ -237,11 +237,14 @@ class Dispatcher:
         worker = Worker(message.token, message.place, message.pid, line, far_end)
         if self._inheritance.is_open:
             self._take_back(worker)
-            running = self._inheritance.take(message.last or self._board.read(message.place))
-            if running is not None:
-                worker.is_running(running, clock.monotonic())
+        attempt = message.last or self._board.read(message.place)
+        running = self._inheritance.take(attempt) or self._aftermath.concluding(attempt)
+        if running is not None:
+            worker.is_running(running, clock.monotonic())
         self._pool.add(worker)
         self._selector.register(line, selectors.EVENT_READ, worker)
+        if not self._aftermath.is_concluded:
+            self._read_reports(worker)  # it may have concluded something, of which no other is to be told
         if self._draining:
             self._retire(worker)
         self._ledger.look = True
@@ -250,7 +253,7 @@ class Dispatcher:
         """Give the queue back what a worker has not started."""
         for attempt in worker.take_back():
             claim = worker.in_hand.pop(attempt, None) or self._inheritance.take(attempt)
-            if claim is not None:
+            if claim is not None and not self._aftermath.taken_back(claim):
                 self._ledger.settle(Settlement(claim.key, BACK))
 
     def _retire(self, worker: Worker) -> None:
@@ -309,7 +312,8 @@ class Dispatcher:
             logger.error("Storage fails, trying again: %s", error)  # noqa: TRY400 -- the text says it all
             self._retry_at = monotonic + _RETRY_STORAGE_AFTER
         self._pool.retire_spent()
-        while self._buried and self._ledger.is_clear:
+        # Until then, the supervisor tells the next dispatcher of them, too.
+        while self._buried and self._ledger.is_clear and self._aftermath.is_concluded:
             self._control.send(wire.Buried(self._buried.pop()))
 
     def _rearrange(self, monotonic: int) -> None:

@@ -53,6 +53,16 @@ def block(name):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})
     while_true()
 
+@huey.task(at_most_once=True)
+def block_once(name):
+    block.call_local(name)
+
+@huey.on_startup()
+def start_slowly():
+    if (HERE / "slow").exists():
+        note("starts slowly")
+        pass_gate("start")
+
 @huey.task()
 def give_in():
     try:
@@ -163,6 +173,37 @@ def test_waiting_tasks_go_elsewhere_meanwhile(app, consume):
     others = app.work.map([(number,) for number in range(200, 400)])
     assert get(others) == list(range(200, 400))
     fails(stuck)
+
+
+def test_one_that_was_killed_does_not_run_again_where_it_is_concluded_late(app, consume):
+    """The only worker with room is at something long: its conclusion is taken back from there."""
+    consume("-w", "2", "--timeout-grace", "0.1", "--kill-after", "0.1")
+    result = app.block_once("a", timeout=1)
+    blocked = started(app, "a")
+    get(app.work.map([(number,) for number in range(200)]))  # so that the other one is known as fast
+    app.hold("b")
+    started(app, "b")
+    wait_until_dead(blocked)
+    fails(result, "had to be killed")
+    app.open_gate("b")
+    assert app.notes().count("a") == 1
+
+
+def test_nor_does_it_if_the_dispatcher_dies_before_it_is_concluded(app, consume):
+    consumer = consume("--timeout-grace", "0.1", "--kill-after", "0.1")
+    dispatcher = consumer.dispatcher
+    result = app.block_once("a", timeout=0.1)
+    worker = started(app, "a")
+    (app.HERE / "slow").touch()
+    wait_until(lambda: "starts slowly" in app.notes(), "the next worker")
+    assert not is_alive(worker)
+    kill(dispatcher)
+    (app.HERE / "slow").unlink()
+    app.open_gate("start")
+    fails(result, "had to be killed")
+    (attempt,) = app.huey.history(name="app.block_once")
+    assert (attempt.status, attempt.worker, attempt.exit_code) == ("timeout", worker, -9)
+    assert app.notes().count("a") == 1
 
 
 def test_a_dispatcher_that_is_new_enforces_it(app, consume):
