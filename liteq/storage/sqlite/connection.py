@@ -46,7 +46,7 @@ def open_connection(settings: Settings) -> apsw.Connection:
     _create_file(settings.path)
     connection = apsw.Connection(settings.path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        _wait_when_busy(connection, settings.timeout)
+        wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)
         _set_pragmas(connection, settings)
     except BaseException:
@@ -71,7 +71,7 @@ def _create_file(path: str) -> None:
             raise StorageError(f"{path}: the file can't be made in {folder}: {error.strerror}") from error
 
 
-def _wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
+def wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
     """Wait for a lock in equal, short sleeps.
 
     SQLite's own handler sleeps up to 100 ms, longer the longer it has waited, and so starves those who
@@ -89,12 +89,12 @@ def _wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
 def _check_and_initialise(connection: apsw.Connection, path: str) -> None:
     # Until the file is known to be ours, closing must not write: SQLite would move the WAL into it.
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    if _is_new(connection, path):
+    if is_new(connection, path):
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("attempt to write a readonly database")
         _switch_to_wal(connection)
         with _Immediate(connection):
-            if _is_new(connection, path):
+            if is_new(connection, path):
                 for statement in schema.TABLES:
                     connection.execute(statement)
                 connection.pragma("application_id", schema.APPLICATION_ID)
@@ -104,7 +104,7 @@ def _check_and_initialise(connection: apsw.Connection, path: str) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
-def _is_new(connection: apsw.Connection, path: str) -> bool:
+def is_new(connection: apsw.Connection, path: str) -> bool:
     """Whether the file is empty.
 
     Raises:
