@@ -121,11 +121,14 @@ class Worker:
 
     def _settle(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> bool:
         """Settle from here, however long storage can't be written; False if told to end meanwhile."""
+        told = None
         while True:
             try:
                 settle(self._huey, Settlement(assignment.key, outcome, attempted))
             except (StorageBusy, StorageFull) as error:
-                logger.warning("The outcome of a task can't be stored yet: %s", error)
+                if type(error) is not told:
+                    told = type(error)
+                    logger.warning("The outcome of a task can't be stored yet: %s", error)
                 if self._stopping:
                     return False  # the claim is given back, and the task runs again
                 time.sleep(_RETRY_STORAGE_AFTER)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import apsw
 
-from liteq.exceptions import ConfigurationError, ForeignFile, StorageError
+from liteq.exceptions import ConfigurationError, ForeignFile
 from liteq.storage.sqlite import schema, sql
+from liteq.storage.sqlite.errors import out_of_room
+from liteq.storage.sqlite.files import prepare
 
 Durability = Literal["full", "normal", "off"]
 
 _BUSY_SLEEP = 0.001
 _WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT = 16_384
 _WAL_FILE_LIMIT = 64 * 1024 * 1024
-
-# Closing a descriptor of a file drops the POSIX locks that SQLite holds on it in this process. So a new
-# file is made, and closed, only while no other thread can be opening it.
-_creation = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +38,17 @@ def open_connection(settings: Settings) -> apsw.Connection:
         StorageError: if the file can't be used; it names the file and what to do.
         apsw.Error: what SQLite says of the file, for the caller to translate.
     """
-    _create_file(settings.path)
+    prepare(settings.path)
     connection = apsw.Connection(settings.path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)
         _set_pragmas(connection, settings)
-    except BaseException:
+    except BaseException as error:
+        told = out_of_room(error, connection)
         connection.close()
-        raise
+        raise told from error
     return connection
-
-
-def _create_file(path: str) -> None:
-    """Make an empty file that only its owner may read: messages and results are private."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise StorageError(f"{path}: the folder {folder} does not exist; create it or use another filename")
-    with _creation:
-        if os.path.lexists(path):
-            return
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            return
-        except OSError as error:
-            raise StorageError(f"{path}: the file can't be made in {folder}: {error.strerror}") from error
 
 
 def wait_when_busy(connection: apsw.Connection, timeout: float) -> None:

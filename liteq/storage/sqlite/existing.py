@@ -11,6 +11,7 @@ import apsw
 
 from liteq.exceptions import ForeignFile, StorageError
 from liteq.storage.sqlite.connection import Settings, is_new, wait_when_busy
+from liteq.storage.sqlite.files import size_of
 
 _DEFAULT_TIMEOUT = Settings("").timeout
 
@@ -29,7 +30,7 @@ def open_existing(path: str, *, timeout: float = _DEFAULT_TIMEOUT) -> apsw.Conne
     except (apsw.CantOpenError, apsw.ReadOnlyError):
         # In a folder that can't be written, WAL mode has no place for its index. The database is complete
         # without it if there is no WAL.
-        if _size(f"{path}-wal"):
+        if size_of(f"{path}-wal"):
             raise
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         return _opened(path, f"file:{quote(path)}?immutable=1", flags, timeout)
@@ -72,10 +73,3 @@ def close_whole(connection: apsw.Connection) -> None:
     with suppress(apsw.Error):
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     connection.close()
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except OSError:
-        return 0
