@@ -1,8 +1,8 @@
 """Record what a process writes to its files, and rebuild what a power failure may leave of it.
 
 A recording is a list of operations in the order in which they happened. What a file held at its last sync
-before the cut is on the disk; of what came after it, any part may be: none, all, or some of its sectors, with
-the old length or a new one. Directory entries reach the disk in order, and with a sync of the folder for sure.
+before the cut is on the disk. Of what came after it, any part may be: none, all, or some of its sectors, with
+the old length or a new one. Names reach the disk in order, and with a sync of the folder for sure.
 """
 
 from __future__ import annotations

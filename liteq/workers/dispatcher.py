@@ -15,7 +15,7 @@ from typing import Any
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import ForeignFile, StorageDamaged, StorageError, StorageFull
+from liteq.exceptions import StorageError
 from liteq.identity import is_stopped
 from liteq.messages import BACK, ClaimKey, Disposition, Settlement, Verdict
 from liteq.outcomes import dead_outcome
@@ -84,12 +84,11 @@ class Dispatcher:
         self._notes = Notes(huey.storage, board)
         self._inheritance = Inheritance(huey.storage.held(owner))
         self._buried: list[int] = []
-        self._outage = Outage()
+        self._outage = Outage(huey.storage)
         self._interrupted = False
         self._draining = False
         self._finishing = False
         self._leaving = False
-        self._hopeless = False
         for packet in journal.take_over():
             self._take_report(wire.unpack_report(packet), None)
         control.socket.setblocking(False)
@@ -103,15 +102,15 @@ class Dispatcher:
         while not self._is_finished():
             self._collect(self._selector.select(self._timeout()))
             self._turn()
-        if not (self._leaving or self._hopeless):
+        if not (self._leaving or self._outage.is_hopeless):
             with suppress(StorageError):  # the next consumer strikes it off
                 self._huey.storage.unregister(self._owner)
         self._watch.close()
         self._huey.storage.close()
-        return EXIT_INTERRUPTED if self._interrupted else int(self._hopeless)
+        return EXIT_INTERRUPTED if self._interrupted else int(self._outage.is_hopeless)
 
     def _is_finished(self) -> bool:
-        if self._hopeless:
+        if self._outage.is_hopeless:
             return True
         if not (self._ledger.is_clear and (self._leaving or self._aftermath.is_clear)):
             return False
@@ -307,20 +306,14 @@ class Dispatcher:
             self._do_chores(monotonic, claiming)
             self._outage.is_over(monotonic)
         except StorageError as error:
-            self._storage_failed(error, monotonic)
+            # Nothing is lost: outcomes stay here, and the workers have their tasks.
+            self._outage.goes_on(error, monotonic)
+            self._chores.storage_failed(monotonic)
+            if self._outage.is_hopeless:
+                self._control.send(wire.Failed(str(error)))
         self._pool.retire_spent()
         while self._buried and self._ledger.is_clear:
             self._control.send(wire.Buried(self._buried.pop()))
-
-    def _storage_failed(self, error: StorageError, monotonic: int) -> None:
-        """Nothing is lost: outcomes stay here, and the workers have their tasks."""
-        if isinstance(error, StorageDamaged | ForeignFile):
-            self._hopeless = True
-            self._control.send(wire.Failed(str(error)))
-        elif self._outage.goes_on(error, monotonic) and isinstance(error, StorageFull):
-            with suppress(StorageError):
-                self._huey.storage.maintain(full=True)
-        self._chores.storage_failed(monotonic)
 
     def _rearrange(self, monotonic: int) -> None:
         """Take back what should not wait any longer where it is, and stop what should have ended."""
