@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,7 +30,7 @@ def open_existing(path: str, *, timeout: float = _DEFAULT_TIMEOUT) -> apsw.Conne
     except (apsw.CantOpenError, apsw.ReadOnlyError):
         # In a folder that can't be written, WAL mode has no place for its index. The database is complete
         # without it if there is no WAL.
-        if size_of(f"{path}-wal"):
+        if size_of(f"{os.path.realpath(path)}-wal"):
             raise
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         return _opened(path, f"file:{quote(path)}?immutable=1", flags, timeout)
@@ -53,8 +53,9 @@ def _opened(path: str, name: str, flags: int, timeout: float) -> apsw.Connection
     connection = apsw.Connection(name, flags=flags)
     try:
         wait_when_busy(connection, timeout)
-        # Closing must not write: SQLite would move the WAL into a file that may be damaged, or not ours.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if size_of(f"{os.path.realpath(path)}-wal"):
+            # Closing must not move it into a file that may be damaged, or not ours.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         _check_content(connection, path)
         connection.pragma("query_only", True)
     except BaseException:
@@ -66,10 +67,3 @@ def _opened(path: str, name: str, flags: int, timeout: float) -> apsw.Connection
 def _check_content(connection: apsw.Connection, path: str) -> None:
     if is_new(connection, path):
         raise ForeignFile(f"{path}: it has no tables; no queue has been made in it")
-
-
-def close_whole(connection: apsw.Connection) -> None:
-    """Close a connection to a file that is whole; the last one takes the WAL with it."""
-    with suppress(apsw.Error):
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-    connection.close()

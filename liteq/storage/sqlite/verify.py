@@ -9,7 +9,10 @@ import apsw
 from liteq.exceptions import StorageError
 from liteq.storage.sqlite import schema, sql
 from liteq.storage.sqlite.errors import translate
-from liteq.storage.sqlite.existing import close_whole, open_existing
+from liteq.storage.sqlite.existing import open_existing
+
+_NAMES = {"priority": "ready", "schedule": "scheduled", "claim": "running", "chord": "waiting"}
+"""Of the tables that are not named as the state is."""
 
 
 @dataclass
@@ -24,10 +27,10 @@ class Verification:
     queues: int = 0
     results: int = 0
 
-    @property
-    def messages(self) -> int:
-        """How many messages there are that have not ended."""
-        return sum(self.states.values())
+    def named_states(self) -> dict[str, int]:
+        """The same, by the names that people know."""
+        tables = sorted(self.states, key=lambda table: [*_NAMES, table].index(table))
+        return {_NAMES.get(table, table): self.states[table] for table in tables}
 
 
 def verify(path: str) -> Verification:
@@ -44,7 +47,7 @@ def verify(path: str) -> Verification:
     try:
         examine(connection, found)
     finally:
-        (connection.close if found.problems else lambda: close_whole(connection))()
+        connection.close()
     return found
 
 

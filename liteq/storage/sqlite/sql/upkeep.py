@@ -38,3 +38,15 @@ SELECT count(*), min(p.seq) FROM priority AS p JOIN queue AS q ON q.seq = p.seq 
 UNCOUNTED: Final = """
 SELECT count(*), min(seq) FROM queue
 WHERE seq > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'queue'), 0)"""
+
+ALL_CONSUMERS: Final = "SELECT host, pid, started, dispatcher_pid, dispatcher_started FROM consumer"
+
+SEQUENCES: Final = "SELECT name, seq FROM sqlite_sequence"
+
+FORGET_CONSUMERS: Final = "UPDATE consumer SET host = ?"
+
+RAISE_SEQUENCE: Final = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1"
+
+START_SEQUENCE: Final = """
+INSERT INTO sqlite_sequence (name, seq)
+SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)"""
