@@ -44,11 +44,9 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.path = settings.path
-        # SQLite follows links, and keeps its own files beside the database and not beside the link.
-        real = os.path.realpath(settings.path)
-        self.wal = f"{real}-wal"
-        self.work_bell = Bell(f"{real}-bell")
-        self.done_bell = Bell(f"{real}-done")
+        self.work_bell = Bell(f"{settings.path}-bell")
+        self.done_bell = Bell(f"{settings.path}-done")
+        self._find_companions()
         self.opened = 0
         """How many connections have been opened so far."""
         self._lock = threading.Lock()
@@ -62,6 +60,12 @@ class Database:
         self._checkpoints = False
         self._local = threading.local()
         _databases.add(self)
+
+    def _find_companions(self) -> None:
+        """SQLite follows links, and keeps its other files beside the database and not beside the link."""
+        real = os.path.realpath(self.path)
+        self._wal = f"{real}-wal"
+        self.work_bell.path, self.done_bell.path = f"{real}-bell", f"{real}-done"
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
@@ -107,10 +111,10 @@ class Database:
         if self.settings.durability == "full":
             # SQLite holds no locks on the WAL, so that it may be opened and closed beside it.
             try:
-                with open(self.wal, "rb") as wal:  # noqa: PTH123 -- as SQLite names it
+                with open(self._wal, "rb") as wal:  # noqa: PTH123 -- as SQLite names it
                     os.fsync(wal.fileno())
             except OSError as error:
-                raise StorageError(f"{self.wal}: can't be synchronised with the disk: {error}") from error
+                raise StorageError(f"{self._wal}: can't be synchronised with the disk: {error}") from error
 
     def wal_pages(self) -> int:
         """How many pages the WAL held after this process's last commit; from now on it checkpoints itself."""
@@ -185,6 +189,7 @@ class Database:
     def _open(self) -> apsw.Connection:
         connection = open_connection(self.settings)
         self._files[connection] = file_id(self.path)
+        self._find_companions()
         self.opened += 1
         if self._checkpoints:
             connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
