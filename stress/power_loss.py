@@ -347,7 +347,7 @@ class _Survey:
 
     def _say(self, what: str, ids: list[str]) -> None:
         if ids:
-            self._broken.append(f"{what} ({len(ids)} such as {ids[0][:12]})")
+            self._broken.append(f"{what} ({len(ids)} such as {str(ids[0])[:12]})")
 
     def _check_tasks(self, states: dict[str, str]) -> int:
         p = self._promised

@@ -21,11 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from stress import disk_full, power_loss
+from stress import damage, disk_full, power_loss
 from stress.hazards import HAZARDS, Consumer, wait_until
 from stress.history import Report, check, note
 
-OF_THE_FILE = {"power": power_loss.run, "full": disk_full.run}
+OF_THE_FILE = {"power": power_loss.run, "full": disk_full.run, "damage": damage.run}
 """Hazards that make a load of their own: `run(seed, seconds)`."""
 
 

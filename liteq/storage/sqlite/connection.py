@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +80,9 @@ def _check_and_initialise(connection: apsw.Connection, path: str) -> None:
                     connection.execute(statement)
                 connection.pragma("application_id", schema.APPLICATION_ID)
                 connection.pragma("user_version", schema.VERSION)
+        # The file itself says what it is from now on, whatever becomes of the WAL.
+        with suppress(apsw.BusyError):  # another one does it
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     if connection.readonly("main"):
         raise apsw.ReadOnlyError("attempt to write a readonly database")
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
