@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from liteq.cli.target import HELP as TARGET
 from liteq.cli.target import file_of
@@ -40,6 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     except StorageError as error:
         sys.stderr.write(f"liteq: {error}\n")
         return 1
-    kept = f"; what was there is {restored.kept}" if restored.kept else ""
+    kept = f"; what was there is {_shown(restored.kept)}" if restored.kept else ""
     sys.stdout.write(f"{path}: restored from {arguments.backup}{kept}\n")
     return 0
+
+
+def _shown(path: str) -> Path:
+    return Path(path).relative_to(Path.cwd()) if Path(path).is_relative_to(Path.cwd()) else Path(path)

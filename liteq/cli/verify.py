@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in found.problems:
         sys.stdout.write(f"{path}: {problem}\n")
     if not found.problems:
-        states = ", ".join(f"{number} {name}" for name, number in found.named_states().items())
-        sys.stdout.write(f"{path}: whole; tasks: {states}; results: {found.results}\n")
+        states = [f"{number} {name}" for name, number in found.named_states().items() if number]
+        tasks = ", ".join(states) or "none"
+        sys.stdout.write(f"{path}: whole; tasks: {tasks}; results: {found.results}\n")
     return 1 if found.problems else 0

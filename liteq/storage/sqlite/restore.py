@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,7 +51,7 @@ def restore(path: str, source: str) -> Restored:
 
     Whoever has claimed tasks in the backup is taken for gone: the next consumer recovers them. Programs that
     only call tasks may go on: the replacement is one transaction. The file that was there is kept, with
-    ".before-restore-" and the time in UTC behind its name.
+    ".before-restore-" and a number behind its name.
 
     Raises:
         StorageError: if the backup is not whole, a consumer works on the file, or writing fails; the file
@@ -180,7 +180,5 @@ def _place(stage: str, path: str, sequences: dict[str, int], aside: str | None) 
 
 
 def _free_name(path: str) -> str:
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    name = f"{path}.before-restore-{now}"
-    refuse_existing(name)
-    return name
+    names = (f"{path}.before-restore-{number}" for number in count(1))
+    return next(name for name in names if not any(map(os.path.lexists, (name, f"{name}-wal"))))

@@ -11,7 +11,9 @@ from liteq.storage.sqlite import schema, sql
 from liteq.storage.sqlite.errors import translate
 from liteq.storage.sqlite.existing import open_existing
 
-_NAMES = {"priority": "ready", "schedule": "scheduled", "claim": "running", "chord": "waiting"}
+_NAMES = {
+    "priority": "ready", "schedule": "scheduled", "claim": "running", "chord": "waiting", "parked": "paused",
+}  # fmt: skip
 """Of the tables that are not named as the state is."""
 
 
