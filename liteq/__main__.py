@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from liteq import __version__
-from liteq.cli import consume
+from liteq.cli import backup, consume, restore, verify
 from liteq.exceptions import ConfigurationError
 
-_COMMANDS = {"consume": consume}
+_COMMANDS: dict[str, Any] = {"consume": consume, "backup": backup, "restore": restore, "verify": verify}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -103,6 +103,10 @@ class StorageFull(StorageError):  # noqa: N818 -- the same
     """There is no room left; nothing of the call was stored."""
 
 
+class StorageDamaged(StorageError):  # noqa: N818 -- the same
+    """The file is damaged, or gone, or another one by now: trying again does not help."""
+
+
 class ForeignFile(StorageError, ConfigurationError):  # noqa: N818 -- the same
     """The file is not a liteq database, or one of a newer liteq; it was left untouched."""
 

@@ -35,6 +35,8 @@ class Report:
     dead: int = 0
     broken: list[str] = field(default_factory=list)
     """The promises that were broken, in words; empty if none was."""
+    note: str = ""
+    """What a hazard of another kind has to tell."""
 
     def line(self) -> str:
         """The report as one line."""
@@ -42,6 +44,7 @@ class Report:
         return (
             f"{self.hazard:<12} {self.faults:>5} faults {self.acknowledged:>7} acknowledged "
             f"{self.started:>7} starts {self.results:>7} results {self.dead:>5} dead   {verdict}"
+            f"{self.note and f' ({self.note})'}"
         )
 
 

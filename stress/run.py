@@ -21,8 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from stress import damage, disk_full, power_loss
 from stress.hazards import HAZARDS, Consumer, wait_until
 from stress.history import Report, check, note
+
+OF_THE_FILE = {"power": power_loss.run, "full": disk_full.run, "damage": damage.run}
+"""Hazards that make a load of their own: `run(seed, seconds)`."""
 
 
 class Producer(threading.Thread):
@@ -56,6 +60,8 @@ class Producer(threading.Thread):
 
 def run(name: str, seconds: float, seed: int, workers: int) -> Report:
     """Run one hazard; what came of it."""
+    if name in OF_THE_FILE:
+        return OF_THE_FILE[name](seed, seconds)
     fault, pause = HAZARDS[name]
     chance = random.Random(f"{name} {seed}")
     with tempfile.TemporaryDirectory(prefix="liteq-stress-") as folder:
@@ -98,21 +104,22 @@ def _check(name: str, folder: str, ids: dict[str, int], huey: object) -> Report:
 
 def main() -> int:
     """Run the hazards; 1 if a promise was broken."""
+    known = [*HAZARDS, *OF_THE_FILE]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("hazards", nargs="*", metavar="hazard", help=", ".join(HAZARDS))
+    parser.add_argument("hazards", nargs="*", metavar="hazard", help=", ".join(known))
     parser.add_argument("--seconds", type=float, default=60, help="load of each hazard (60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    unknown = set(arguments.hazards) - set(HAZARDS)
+    unknown = set(arguments.hazards) - set(known)
     if unknown:
-        parser.error(f"no hazard {', '.join(sorted(unknown))}; there are {', '.join(HAZARDS)}")
+        parser.error(f"no hazard {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     print(f"seed {arguments.seed}", flush=True)
     reports = []
-    for name in arguments.hazards or HAZARDS:
+    for name in arguments.hazards or known:
         reports.append(run(name, arguments.seconds, arguments.seed, arguments.workers))
         print(reports[-1].line(), flush=True)
     if arguments.json:

@@ -95,8 +95,11 @@ class Storage(
     def sync(self) -> None:
         """Make what has been committed survive a power failure, if the backend promises that at all."""
 
-    def maintain(self) -> None:
-        """Do what storage needs now and then; consumers call it after each batch, so it is cheap."""
+    def maintain(self, *, full: bool = False) -> None:
+        """Do what storage needs now and then; consumers call it after each batch, so it is cheap.
+
+        With `full`, there is no room left: give back as much as can be.
+        """
 
     def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
         """Delete up to `limit` each of the results, locks and hits that are over and that no verb sees.

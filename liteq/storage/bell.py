@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import stat
 import threading
 import time
 import weakref
@@ -55,13 +56,22 @@ class Bell:
                 if self._fd is None:
                     # Not through a symbolic link, nor into a pipe: the folder may be everybody's.
                     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-                    self._fd = os.open(self.path, flags, 0o600)
+                    fd = os.open(self.path, flags, 0o600)
+                    if not _is_bell(os.fstat(fd)):
+                        os.close(fd)
+                        raise OSError(f"{self.path} is another file; remove it")
+                    self._fd = fd
         return self._fd
 
     def reset_after_fork(self) -> None:
         """Forget what threads of the parent held; its watch would steal the parent's events."""
         self._lock = threading.Lock()
         self.wakeup.reset_after_fork()
+
+
+def _is_bell(status: os.stat_result) -> bool:
+    """Whether a file is one that ringing does not damage: a hard link may give a bell's name to any."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= 1
 
 
 class BellWakeup:

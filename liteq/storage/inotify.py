@@ -10,6 +10,7 @@ from functools import cache
 _IN_MODIFY = 0x2
 _IN_DELETE_SELF = 0x400
 _IN_MOVE_SELF = 0x800
+_IN_DONT_FOLLOW = 0x2000000
 
 
 @cache
@@ -30,7 +31,7 @@ class FileWatch:
         self._fd: int = _libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             raise _last_error("inotify_init1", path)
-        mask = _IN_MODIFY | _IN_DELETE_SELF | _IN_MOVE_SELF
+        mask = _IN_MODIFY | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_DONT_FOLLOW
         if _libc().inotify_add_watch(self._fd, os.fsencode(path), mask) < 0:
             error = _last_error("inotify_add_watch", path)
             os.close(self._fd)

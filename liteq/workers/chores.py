@@ -14,6 +14,7 @@ from liteq.workers.recovery import recover
 logger = logging.getLogger("huey.consumer")
 
 _NEIGHBOURS_EVERY = 1 * clock.SECOND
+_NEIGHBOURS_AFTER_OUTAGE = 5 * clock.SECOND
 _PRUNE_EVERY = 1 * clock.SECOND
 _LOOK_AT_LOCKS_EVERY = 60 * clock.SECOND
 
@@ -60,8 +61,13 @@ class Chores:
         """
         if monotonic < self._next_visit:
             return False
+        recovered = recover(self._huey, self._owner)
         self._next_visit = monotonic + _NEIGHBOURS_EVERY
-        return recover(self._huey, self._owner) > 0
+        return recovered > 0
+
+    def storage_failed(self, monotonic: int) -> None:
+        """Others could not extend their leases either: give them the time to, once it works again."""
+        self._next_visit = monotonic + _NEIGHBOURS_AFTER_OUTAGE
 
     def prune(self, monotonic: int) -> None:
         """Delete what is over: expired results and locks, hits of rate limits, locks of the dead, history.

@@ -28,6 +28,7 @@ from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger, seconds_until
 from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
+from liteq.workers.outage import Outage
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.recovery import returned
 from liteq.workers.shared import Board, Journal
@@ -38,8 +39,6 @@ logger = logging.getLogger("huey.consumer")
 
 EXIT_INTERRUPTED = 5
 """Of the dispatcher, and then of the consumer: running tasks were interrupted."""
-
-_RETRY_STORAGE_AFTER = clock.SECOND // 4
 
 
 class Dispatcher:
@@ -85,7 +84,7 @@ class Dispatcher:
         self._notes = Notes(huey.storage, board)
         self._inheritance = Inheritance(huey.storage.held(owner))
         self._buried: list[int] = []
-        self._retry_at: int | None = None
+        self._outage = Outage(huey.storage)
         self._interrupted = False
         self._draining = False
         self._finishing = False
@@ -103,14 +102,16 @@ class Dispatcher:
         while not self._is_finished():
             self._collect(self._selector.select(self._timeout()))
             self._turn()
-        if not self._leaving:
+        if not (self._leaving or self._outage.is_hopeless):
             with suppress(StorageError):  # the next consumer strikes it off
                 self._huey.storage.unregister(self._owner)
         self._watch.close()
         self._huey.storage.close()
-        return EXIT_INTERRUPTED if self._interrupted else 0
+        return EXIT_INTERRUPTED if self._interrupted else int(self._outage.is_hopeless)
 
     def _is_finished(self) -> bool:
+        if self._outage.is_hopeless:
+            return True
         if not (self._ledger.is_clear and (self._leaving or self._aftermath.is_clear)):
             return False
         return self._leaving or (self._finishing and self._pool.is_empty and not self._inheritance.is_open)
@@ -118,8 +119,8 @@ class Dispatcher:
     def _timeout(self) -> float:
         """Seconds until there is something to do even if nothing arrives."""
         now, monotonic = clock.now(), clock.monotonic()
-        if self._retry_at is not None:
-            return max(0.0, (self._retry_at - monotonic) / clock.SECOND)
+        if self._outage.retry_at is not None:
+            return max(0.0, (self._outage.retry_at - monotonic) / clock.SECOND)
         if not self._ledger.is_clear:
             return 0
         waits = [
@@ -296,9 +297,8 @@ class Dispatcher:
     def _turn(self) -> None:
         now, monotonic = clock.now(), clock.monotonic()
         self._deputy.enforce(monotonic)
-        if self._retry_at is not None and monotonic < self._retry_at:
+        if self._outage.holds(monotonic):
             return
-        self._retry_at = None
         claiming = not (self._draining or self._leaving)
         if self._draining:
             self._ledger.settle(*self._aftermath.give_up())
@@ -307,10 +307,13 @@ class Dispatcher:
             self._aftermath.hand_out(self._pool, monotonic)
             self._ledger.turn(now, monotonic, self._pool, claiming=claiming)
             self._do_chores(monotonic, claiming)
+            self._outage.is_over(monotonic)
         except StorageError as error:
             # Nothing is lost: outcomes stay here, and the workers have their tasks.
-            logger.error("Storage fails, trying again: %s", error)  # noqa: TRY400 -- the text says it all
-            self._retry_at = monotonic + _RETRY_STORAGE_AFTER
+            self._outage.goes_on(error, monotonic)
+            self._chores.storage_failed(monotonic)
+            if self._outage.is_hopeless:
+                self._control.send(wire.Failed(str(error)))
         self._pool.retire_spent()
         # Until then, the supervisor tells the next dispatcher of them, too.
         while self._buried and self._ledger.is_clear and self._aftermath.is_concluded:
@@ -334,9 +337,9 @@ class Dispatcher:
 
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""
+        self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
         self._huey.storage.maintain()
         self._notes.take(monotonic, self._pool)
         self._chores.prune(monotonic)
-        self._chores.extend(monotonic, claims_held=any(worker.in_hand for worker in self._pool))
         if claiming and self._chores.visit_neighbours(monotonic):
             self._ledger.look = True

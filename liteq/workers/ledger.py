@@ -85,7 +85,8 @@ class Ledger:
             self._due = self._storage.next_due()
         self._settlements = []
         self._claimed.extend(claims)
-        self._to_sync = not durable and any(claim.at_most_once for claim in claims)
+        # What is still to be handed out from before, because the disk failed then, is still to be synced.
+        self._to_sync = not durable and (self._to_sync or any(claim.at_most_once for claim in claims))
         self._journal.clear()
         if claiming:
             self._beat.fired(now)

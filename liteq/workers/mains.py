@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import socket
+import time
 
+from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
 from liteq.identity import Identity, identify
@@ -14,12 +16,16 @@ from liteq.workers import wire
 from liteq.workers.chores import flush_locks
 from liteq.workers.dispatcher import Dispatcher
 from liteq.workers.options import ConsumerOptions
+from liteq.workers.outage import Outage
 from liteq.workers.process import ignore
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec
 from liteq.workers.worker import Worker
 
 logger = logging.getLogger("huey.consumer")
+
+_RETRY_STORAGE_AFTER = 0.25
+"""Seconds."""
 
 
 def dispatcher_main(
@@ -36,10 +42,13 @@ def dispatcher_main(
     try:
         if owner is None:  # the first dispatcher of this consumer
             flush_locks(huey, options)
-            owner = huey.storage.register(supervisor)
-        huey.storage.attend(owner, identify())
+            with huey.storage.batch():
+                owner = huey.storage.register(supervisor)
+                huey.storage.attend(owner, identify())
+        else:
+            _attend(huey, owner)
         dispatcher = Dispatcher(huey, options, owner, control, board, journal)
-    except (StorageBusy, StorageFull) as error:
+    except StorageBusy as error:
         logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
         return 1
     except StorageError as error:
@@ -47,6 +56,20 @@ def dispatcher_main(
         return 1
     control.send(wire.Ready(owner, os.getpid()))
     return dispatcher.run()
+
+
+def _attend(huey: Huey, owner: int) -> None:
+    """Take over from a dispatcher that died; the workers go on meanwhile, even while the disk is full."""
+    outage = Outage(huey.storage)
+    while True:
+        try:
+            huey.storage.attend(owner, identify())
+        except StorageFull as error:
+            outage.goes_on(error, clock.monotonic())
+            time.sleep(_RETRY_STORAGE_AFTER)
+        else:
+            outage.is_over(clock.monotonic())
+            return
 
 
 def worker_main(huey: Huey, spec: ChildSpec, control: wire.Control, line: socket.socket, board: Board) -> int:

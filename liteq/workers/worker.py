@@ -10,7 +10,7 @@ from types import FrameType
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageBusy, StorageFull, TaskInterrupted, TaskStopped
+from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, TaskStopped
 from liteq.messages import Attempted, Disposition, Outcome, Settlement
 from liteq.workers.attempt import announce, attempt, settle
 from liteq.workers.shared import Board
@@ -116,16 +116,25 @@ class Worker:
         except (BrokenPipeError, ConnectionResetError):
             # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
             if not large:
-                self._settle(assignment, outcome, attempted)
+                self._settle_alone(assignment, outcome, attempted)
             self._stopping = True
+
+    def _settle_alone(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
+        try:
+            self._settle(assignment, outcome, attempted)
+        except StorageError as error:
+            logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
 
     def _settle(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> bool:
         """Settle from here, however long storage can't be written; False if told to end meanwhile."""
+        told = None
         while True:
             try:
                 settle(self._huey, Settlement(assignment.key, outcome, attempted))
             except (StorageBusy, StorageFull) as error:
-                logger.warning("The outcome of a task can't be stored yet: %s", error)
+                if type(error) is not told:
+                    told = type(error)
+                    logger.warning("The outcome of a task can't be stored yet: %s", error)
                 if self._stopping:
                     return False  # the claim is given back, and the task runs again
                 time.sleep(_RETRY_STORAGE_AFTER)

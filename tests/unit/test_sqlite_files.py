@@ -631,3 +631,30 @@ def test_memory_has_no_files(tmp_path, monkeypatch):
     huey = MemoryHuey()
     huey.put("k", 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_does_not_wait_for_a_long_reader(open_, filename):
+    """A backup, say: it would keep all writers waiting as well."""
+    huey = open_()
+    call(huey, 1)
+    reader = apsw.Connection(str(filename))
+    reader.execute("BEGIN; SELECT count(*) FROM queue").get
+    for number in range(20):
+        call(huey, number)
+    before = time.monotonic()
+    huey.storage.maintain(full=True)
+    assert time.monotonic() - before < PATIENCE / 2
+    with huey.storage.database.read() as connection:
+        assert len(huey) == 21
+        assert connection.pragma("wal_checkpoint") is not None
+    reader.close()
+    huey.storage.maintain(full=True)
+    assert Path(f"{filename}-wal").stat().st_size == 0
+
+
+def test_the_file_itself_says_what_it_is(open_, filename):
+    """Even if the WAL is lost."""
+    huey = open_()
+    call(huey, 1)
+    assert filename.read_bytes()[68:72] == b"LTEQ"
+    assert b"CREATE TABLE queue" in filename.read_bytes()

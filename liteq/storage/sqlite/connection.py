@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import apsw
 
-from liteq.exceptions import ConfigurationError, ForeignFile, StorageError
+from liteq.exceptions import ConfigurationError, ForeignFile
 from liteq.storage.sqlite import schema, sql
+from liteq.storage.sqlite.errors import out_of_room
+from liteq.storage.sqlite.files import prepare
 
 Durability = Literal["full", "normal", "off"]
 
 _BUSY_SLEEP = 0.001
 _WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT = 16_384
 _WAL_FILE_LIMIT = 64 * 1024 * 1024
-
-# Closing a descriptor of a file drops the POSIX locks that SQLite holds on it in this process. So a new
-# file is made, and closed, only while no other thread can be opening it.
-_creation = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +39,20 @@ def open_connection(settings: Settings) -> apsw.Connection:
         StorageError: if the file can't be used; it names the file and what to do.
         apsw.Error: what SQLite says of the file, for the caller to translate.
     """
-    _create_file(settings.path)
+    prepare(settings.path)
     connection = apsw.Connection(settings.path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        _wait_when_busy(connection, settings.timeout)
+        wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)
         _set_pragmas(connection, settings)
-    except BaseException:
+    except BaseException as error:
+        told = out_of_room(error, connection)
         connection.close()
-        raise
+        raise told from error
     return connection
 
 
-def _create_file(path: str) -> None:
-    """Make an empty file that only its owner may read: messages and results are private."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise StorageError(f"{path}: the folder {folder} does not exist; create it or use another filename")
-    with _creation:
-        if os.path.lexists(path):
-            return
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            return
-        except OSError as error:
-            raise StorageError(f"{path}: the file can't be made in {folder}: {error.strerror}") from error
-
-
-def _wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
+def wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
     """Wait for a lock in equal, short sleeps.
 
     SQLite's own handler sleeps up to 100 ms, longer the longer it has waited, and so starves those who
@@ -89,22 +70,25 @@ def _wait_when_busy(connection: apsw.Connection, timeout: float) -> None:
 def _check_and_initialise(connection: apsw.Connection, path: str) -> None:
     # Until the file is known to be ours, closing must not write: SQLite would move the WAL into it.
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-    if _is_new(connection, path):
+    if is_new(connection, path):
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("attempt to write a readonly database")
         _switch_to_wal(connection)
         with _Immediate(connection):
-            if _is_new(connection, path):
+            if is_new(connection, path):
                 for statement in schema.TABLES:
                     connection.execute(statement)
                 connection.pragma("application_id", schema.APPLICATION_ID)
                 connection.pragma("user_version", schema.VERSION)
+        # The file itself says what it is from now on, whatever becomes of the WAL.
+        with suppress(apsw.BusyError):  # another one does it
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     if connection.readonly("main"):
         raise apsw.ReadOnlyError("attempt to write a readonly database")
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
-def _is_new(connection: apsw.Connection, path: str) -> bool:
+def is_new(connection: apsw.Connection, path: str) -> bool:
     """Whether the file is empty.
 
     Raises:

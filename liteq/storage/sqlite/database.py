@@ -11,10 +11,14 @@ from types import TracebackType
 
 import apsw
 
-from liteq.exceptions import StorageError
+from liteq.exceptions import StorageDamaged, StorageError
 from liteq.storage.bell import Bell
-from liteq.storage.sqlite.connection import Settings, open_connection, rollback
-from liteq.storage.sqlite.errors import translate
+from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
+from liteq.storage.sqlite.errors import out_of_room, translate
+from liteq.storage.sqlite.files import FileId, file_id
+
+_CHECKPOINT_TIMEOUT = 0.05
+"""Seconds: it keeps writers waiting while it waits for readers, such as a backup."""
 
 
 class Transaction:
@@ -42,17 +46,26 @@ class Database:
         self.path = settings.path
         self.work_bell = Bell(f"{settings.path}-bell")
         self.done_bell = Bell(f"{settings.path}-done")
+        self._find_companions()
         self.opened = 0
         """How many connections have been opened so far."""
         self._lock = threading.Lock()
         self._idle: list[apsw.Connection] = []
         self._not_durable: set[apsw.Connection] = set()
+        self._files: dict[apsw.Connection, FileId | None] = {}
+        self._bound: FileId | None = None
         self._in_use = 0
         self._forked_while_in_use = False
         self._wal_pages = 0
         self._checkpoints = False
         self._local = threading.local()
         _databases.add(self)
+
+    def _find_companions(self) -> None:
+        """SQLite follows links, and keeps its other files beside the database and not beside the link."""
+        real = os.path.realpath(self.path)
+        self._wal = f"{real}-wal"
+        self.work_bell.path, self.done_bell.path = f"{real}-bell", f"{real}-done"
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
@@ -69,7 +82,7 @@ class Database:
         try:
             yield connection
         except apsw.Error as error:
-            raise translate(error, self.path) from error
+            raise translate(out_of_room(error, connection), self.path) from error
         finally:
             self._give_back(connection)
 
@@ -98,12 +111,10 @@ class Database:
         if self.settings.durability == "full":
             # SQLite holds no locks on the WAL, so that it may be opened and closed beside it.
             try:
-                with open(f"{self.path}-wal", "rb") as wal:  # noqa: PTH123 -- as SQLite names it
+                with open(self._wal, "rb") as wal:  # noqa: PTH123 -- as SQLite names it
                     os.fsync(wal.fileno())
             except OSError as error:
-                raise StorageError(
-                    f"{self.path}-wal: can't be synchronised with the disk: {error}"
-                ) from error
+                raise StorageError(f"{self._wal}: can't be synchronised with the disk: {error}") from error
 
     def wal_pages(self) -> int:
         """How many pages the WAL held after this process's last commit; from now on it checkpoints itself."""
@@ -116,10 +127,13 @@ class Database:
     def checkpoint(self, mode: int) -> None:
         """Move the WAL's pages into the database; what readers still need stays for the next time."""
         with self.read() as connection:
+            wait_when_busy(connection, _CHECKPOINT_TIMEOUT)
             try:
                 connection.wal_checkpoint(mode=mode)
             except apsw.BusyError:
                 return  # a long reader: the next commit tries again
+            finally:
+                wait_when_busy(connection, self.settings.timeout)
             self._wal_pages = 0
 
     def _note_wal_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -140,9 +154,10 @@ class Database:
                     f"{self.path}: this process was forked while another thread was using the file; "
                     "fork before other threads call tasks, or start processes by spawn"
                 )
+            connection = self._idle_one()
             self._in_use += 1
-            if self._idle:
-                return self._idle.pop()
+        if connection is not None:
+            return connection
         try:
             return self._open()
         except BaseException as error:
@@ -152,8 +167,29 @@ class Database:
                 raise translate(error, self.path) from error
             raise
 
+    def _idle_one(self) -> apsw.Connection | None:
+        """An idle connection to the file that has the name now: what is stored in another is lost."""
+        file = file_id(self.path)
+        if self._bound not in {None, file}:
+            raise StorageDamaged(
+                f"{self.path}: it was removed or replaced while it was in use, with what this process had "
+                "claimed; put it back, or restart the process to work on what is there now"
+            )
+        while self._idle:
+            connection = self._idle.pop()
+            if self._files[connection] == file:
+                return connection
+            self._close(connection)
+        return None
+
+    def bind(self) -> None:
+        """From now on another file under the same name is an error: this process owns a part of this one."""
+        self._bound = file_id(self.path)
+
     def _open(self) -> apsw.Connection:
         connection = open_connection(self.settings)
+        self._files[connection] = file_id(self.path)
+        self._find_companions()
         self.opened += 1
         if self._checkpoints:
             connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
@@ -175,9 +211,12 @@ class Database:
 
     def _close_idle(self) -> None:
         while self._idle:
-            connection = self._idle.pop()
-            self._not_durable.discard(connection)
-            connection.close()
+            self._close(self._idle.pop())
+
+    def _close(self, connection: apsw.Connection) -> None:
+        self._not_durable.discard(connection)
+        self._files.pop(connection, None)
+        connection.close()
 
     def before_fork(self) -> None:
         """Close what can be closed, and let no thread open anything until the fork is over."""
@@ -221,9 +260,10 @@ class _Write:
             self._database.set_level(connection, durable=self._durable)
             connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
+            told = out_of_room(error, connection)
             self._database._give_back(connection)  # noqa: SLF001
-            if isinstance(error, apsw.Error):
-                raise translate(error, self._database.path) from error
+            if isinstance(told, apsw.Error):
+                raise translate(told, self._database.path) from error
             raise
         self._local.transaction = Transaction(connection)
         return self._local.transaction  # type: ignore[no-any-return]
@@ -235,21 +275,23 @@ class _Write:
         if not self._outermost:
             self._end_inner(connection, failed=kind is not None)
             return
+        told = None if error is None else out_of_room(error, connection)
         try:
             if kind is None:
                 connection.execute("COMMIT")
             else:
                 rollback(connection)
         except apsw.Error as failure:
+            failed = out_of_room(failure, connection)
             rollback(connection)
-            raise translate(failure, self._database.path) from failure
+            raise translate(failed, self._database.path) from failure
         finally:
             self._local.transaction = None
             self._database._give_back(connection)  # noqa: SLF001
         if kind is None:
             self._ring()
-        elif isinstance(error, apsw.Error):
-            raise translate(error, self._database.path) from error
+        elif isinstance(told, apsw.Error):
+            raise translate(told, self._database.path) from error
 
     def _end_inner(self, connection: apsw.Connection, *, failed: bool) -> None:
         if connection.get_autocommit():

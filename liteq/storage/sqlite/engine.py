@@ -118,10 +118,12 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
             own = self.database.opened + self.left_behind
             return (own << 32) + int(connection.execute("PRAGMA data_version").get)
 
-    def maintain(self) -> None:
+    def maintain(self, *, full: bool = False) -> None:
         """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""
         pages = self.database.wal_pages()
-        if pages > _PAGES_BEFORE_CHECKPOINT:
+        if full:
+            self.database.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        elif pages > _PAGES_BEFORE_CHECKPOINT:
             mode = (
                 apsw.SQLITE_CHECKPOINT_RESTART
                 if pages > _PAGES_BEFORE_RESTART
@@ -134,13 +136,16 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
     def register(self, consumer: Identity) -> int:
         """See the contract."""
         with self.database.write() as transaction:
-            return int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
+            owner = int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
+        self.database.bind()
+        return owner
 
     def attend(self, owner: int, dispatcher: Identity) -> None:
         """See the contract."""
         with self.database.write() as transaction:
             row = (dispatcher.pid, dispatcher.started, owner)
             transaction.connection.execute(sql.ATTEND_CONSUMER, row)
+        self.database.bind()
 
     def unregister(self, owner: int) -> None:
         """See the contract."""

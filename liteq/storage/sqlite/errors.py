@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Final, TypeVar
+
 import apsw
 
-from liteq.exceptions import ForeignFile, StorageBusy, StorageError, StorageFull
+from liteq.exceptions import ForeignFile, StorageBusy, StorageDamaged, StorageError, StorageFull
+
+OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The disk, the user's share of it, and what a process may make of one file."""
+
+E = TypeVar("E", bound=BaseException)
 
 _ADVICE: tuple[tuple[type[apsw.Error], type[StorageError], str], ...] = (
     (
@@ -24,10 +32,17 @@ _ADVICE: tuple[tuple[type[apsw.Error], type[StorageError], str], ...] = (
         "it can't be opened; check that it is a file, and the permissions on it, its folder and its -wal",
     ),
     (apsw.NotADBError, ForeignFile, "not a SQLite database; it was left untouched: use another filename"),
-    (apsw.CorruptError, StorageError, "it is damaged; keep a copy of it, and restore from a backup"),
+    (apsw.CorruptError, StorageDamaged, "it is damaged; keep a copy of it, and restore from a backup"),
     (apsw.PermissionsError, StorageError, "permission denied; check this user's permissions on it"),
     (apsw.IOError, StorageError, "reading or writing it failed; check the disk and the folder it lies in"),
 )
+
+
+def out_of_room(error: E, connection: apsw.Connection) -> E | apsw.FullError:
+    """The error, or "full" where SQLite sees only that writing failed, as with a quota. Ask at once."""
+    if isinstance(error, apsw.IOError) and connection.system_errno in OUT_OF_ROOM:
+        return apsw.FullError(str(error))
+    return error
 
 
 def translate(error: apsw.Error, path: str) -> StorageError:

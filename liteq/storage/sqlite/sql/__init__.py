@@ -17,3 +17,4 @@ from liteq.storage.sqlite.sql.periodic import *
 from liteq.storage.sqlite.sql.records import *
 from liteq.storage.sqlite.sql.results import *
 from liteq.storage.sqlite.sql.revocations import *
+from liteq.storage.sqlite.sql.upkeep import *

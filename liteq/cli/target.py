@@ -1,0 +1,31 @@
+"""What a command works on: a queue's file, or the queue of an application."""
+
+from __future__ import annotations
+
+import os
+
+from liteq.exceptions import ConfigurationError
+
+HELP = "the queue's file, or the queue as module.attribute"
+
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+
+
+def file_of(argument: str) -> str:
+    """The path of the file that an argument means.
+
+    Raises:
+        ConfigurationError: if it is neither the name of a file nor the path of a queue that has one.
+    """
+    if os.path.lexists(argument) or os.sep in argument or argument.endswith(_SUFFIXES):
+        return argument
+    # Imported here, so that a command on a file does not load what runs applications.
+    from liteq.workers.application import BrokenApplication, load
+
+    try:
+        database = getattr(load(argument).storage, "database", None)
+    except BrokenApplication as error:
+        raise ConfigurationError(f"{argument}: the application can't be imported:\n{error}") from error
+    if database is None:
+        raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
+    return str(database.path)

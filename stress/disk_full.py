@@ -1,0 +1,282 @@
+"""A disk that is full, again and again, while a consumer works and producers go on calling.
+
+    python stress/run.py full
+
+The disk is a small one in memory where that may be mounted; else a limit for the size of files stands in.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from liteq.exceptions import StorageFull
+from liteq.storage.sqlite.verify import verify
+from stress.hazards import Consumer, wait_until
+from stress.history import Report, check, note, read
+
+_SIZE = 3 * 1024 * 1024
+_FAILS = b"Storage fails; trying again"
+_WORKS = b"Storage works again"
+_MOST_PROCESSOR_TIME = 0.3
+"""Of a second, in each second for which the disk is full, by all processes of the consumer."""
+
+
+class Disk(ABC):
+    """Where the queue's file lies; it can be made full, and not."""
+
+    folder: Path
+
+    @abstractmethod
+    def fill(self, consumer: Consumer) -> None:
+        """Leave no room."""
+
+    @abstractmethod
+    def clear(self, consumer: Consumer) -> None:
+        """Leave room."""
+
+
+class SmallDisk(Disk):
+    """A file system of its own, in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+        self._room = _SIZE
+
+    def fill(self, _consumer: Consumer) -> None:
+        with suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+
+    def clear(self, _consumer: Consumer) -> None:
+        # The queue has grown meanwhile, and may take what was freed: so there is more of it each time.
+        self._room += _SIZE
+        self._ballast.unlink(missing_ok=True)
+        _run("mount", "-o", f"remount,size={self._room}", str(self.folder))
+
+
+class LimitedFiles(Disk):
+    """A limit that the processes have for their files; what the kernel says then is another error."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fill(self, consumer: Consumer) -> None:
+        self._limit(consumer, max(file.stat().st_size for file in self.folder.iterdir()) + 8192)
+
+    def clear(self, consumer: Consumer) -> None:
+        self._limit(consumer, resource.RLIM_INFINITY)
+
+    def _limit(self, consumer: Consumer, size: int) -> None:
+        everyone = [psutil.Process(), *consumer.children()]
+        for process in everyone:
+            with suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def disk(folder: Path, *, mounted: bool) -> Iterator[Disk]:
+    """A disk of either kind.
+
+    Raises:
+        CalledProcessError: where nothing may be mounted.
+    """
+    folder.mkdir()
+    if not mounted:
+        yield LimitedFiles(folder)
+        return
+    _run("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(folder))
+    try:
+        yield SmallDisk(folder)
+    finally:
+        _run("umount", "--lazy", str(folder))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+def may_mount() -> bool:
+    """Whether this process may mount a file system."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with disk(Path(folder, "disk"), mounted=True):
+                return True
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+
+class _Producer(threading.Thread):
+    """Calls tasks, and notes those whose call returned; a call that is refused is made again later."""
+
+    def __init__(self, folder: str, seed: int, database: Path) -> None:
+        super().__init__(name="producer")
+        self._folder = folder
+        self._chance = random.Random(seed)
+        self._database = str(database)
+        self.go = threading.Event()
+        self.stop_asked: bool = False
+        self.ids: dict[str, int] = {}
+        self.refused = 0
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        from stress.app import again, huey, once
+
+        number = 0
+        while not self.stop_asked:
+            self.go.wait()
+            number += 1
+            task, signed = (once, -number) if number % 10 == 0 else (again, number)
+            milliseconds = self._chance.choice([0, 0, 1, 5, 300])
+            try:
+                self.ids[task(signed, milliseconds).id] = signed
+            except StorageFull as error:
+                self.refused += 1
+                if self._database not in str(error) or "full" not in str(error):
+                    self.wrong.append(str(error))
+                time.sleep(0.01)
+                continue
+            except Exception as error:  # noqa: BLE001 -- any other is a finding
+                self.wrong.append(repr(error))
+                continue
+            note(self._folder, "acknowledged", signed)
+            time.sleep(min(0.05, huey.pending_count() / 2000))
+
+
+def run(seed: int, seconds: float) -> Report:
+    """Fill the disk again and again for so long; on two kinds of disk where that is possible."""
+    if may_mount():
+        half = seconds / 2
+        first = run_on(seed, half, mounted=True)
+        second = run_on(seed, half, mounted=False)
+        first.faults += second.faults
+        first.acknowledged += second.acknowledged
+        first.started += second.started
+        first.results += second.results
+        first.broken += second.broken
+        first.note = f"small disk: {first.note}; limited files: {second.note}"
+        return first
+    return run_on(seed, seconds, mounted=False)
+
+
+def run_on(seed: int, seconds: float, *, mounted: bool) -> Report:
+    """Fill one kind of disk again and again for so long, but at least once."""
+    chance = random.Random(f"full {seed}")
+    with (
+        tempfile.TemporaryDirectory(prefix="liteq-full-") as folder,
+        disk(Path(folder, "disk"), mounted=mounted) as place,
+    ):
+        huey = _application(folder, place.folder / "queue.db")
+        consumer = Consumer(folder, workers=2)
+        producer = _Producer(folder, seed, Path(folder, "queue.db"))
+        producer.start()
+        outages = _Outages(folder, place, consumer, producer)
+        end = time.monotonic() + seconds
+        try:
+            while not outages.number or time.monotonic() < end:
+                outages.have_one(chance)
+        finally:
+            place.clear(consumer)
+            producer.stop_asked = True
+            producer.go.set()
+            producer.join()
+        wait_until(lambda: huey.pending_count() + huey.running_count() == 0, timeout=120)
+        code = consumer.stop()
+        report = _report(folder, producer, huey)
+        report.faults = outages.number
+        report.broken += outages.broken + ([f"the consumer ended with code {code}"] if code else [])
+        report.note = f"{producer.refused} calls refused, {outages.most:.0%} of a processor at the most"
+        huey.storage.close()
+        return report
+
+
+def _application(folder: str, database: Path) -> Any:
+    """The application, with its history outside of the disk that fills."""
+    database.touch(mode=0o600)
+    Path(folder, "queue.db").symlink_to(database)
+    os.environ["LITEQ_STRESS"] = folder
+    sys.modules.pop("stress.app", None)
+    from stress.app import huey
+
+    return huey
+
+
+class _Outages:
+    """Fills the disk, looks at what the consumer makes of it, and clears it."""
+
+    def __init__(self, folder: str, place: Disk, consumer: Consumer, producer: _Producer) -> None:
+        self._log = Path(folder, "log")
+        self._place = place
+        self._consumer = consumer
+        self._producer = producer
+        self.number = 0
+        self.most = 0.0
+        self.broken: list[str] = []
+
+    def _said(self, text: bytes) -> int:
+        return self._log.read_bytes().count(text)
+
+    def have_one(self, chance: random.Random) -> None:
+        """One outage, from the first refusal until all works again."""
+        self._producer.go.set()
+        time.sleep(chance.uniform(0.1, 0.5))
+        failed, works, refused = self._said(_FAILS), self._said(_WORKS), self._producer.refused
+        self._place.fill(self._consumer)
+        self._wait(lambda: self._producer.refused > refused + 5, "a call to be refused")
+        self._wait(lambda: self._said(_FAILS) > failed, "the consumer to tell of it")
+        self._producer.go.clear()
+        self._measure(chance.uniform(0.5, 1.5))
+        self._place.clear(self._consumer)
+        self._wait(lambda: self._said(_WORKS) > works, "the consumer to go on")
+        self.number += 1
+        if self._said(_FAILS) != failed + 1:
+            self.broken.append(f"the log told {self._said(_FAILS) - failed} times of one outage")
+
+    def _measure(self, seconds: float) -> None:
+        """How much time of a processor the consumer takes while it can do nothing."""
+        before = self._used()
+        time.sleep(seconds)
+        share = (self._used() - before) / seconds
+        self.most = max(self.most, share)
+        if share > _MOST_PROCESSOR_TIME:
+            self.broken.append(f"{share:.0%} of a processor while the disk is full")
+
+    def _used(self) -> float:
+        times = [child.cpu_times() for child in self._consumer.children()]
+        return sum(time.user + time.system for time in times)
+
+    def _wait(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            wait_until(condition, timeout=30)
+        except TimeoutError:
+            self.broken.append(f"waited in vain for {what}")
+
+
+def _report(folder: str, producer: _Producer, huey: Any) -> Report:
+    """Every task that was acknowledged has run, once, and nothing else has."""
+    results = {number: 1 for id, number in producer.ids.items() if huey.result(id) == number}
+    report = check(folder, "full", results, {producer.ids[task.id] for task in huey.dead()})
+    report.broken += sorted(set(producer.wrong))[:3]
+    twice = [number for number, times in read(folder, "started").items() if times > 1]
+    if twice:
+        report.broken.append(f"{len(twice)} tasks ran twice, such as {twice[:3]}")
+    unknown = set(read(folder, "started")) - set(read(folder, "acknowledged"))
+    if unknown:
+        report.broken.append(f"{len(unknown)} tasks ran whose call was refused, such as {list(unknown)[:3]}")
+    report.broken += verify(f"{folder}/queue.db").problems
+    return report

@@ -1,0 +1,45 @@
+"""Power failures, for a few seconds; and that the check would see what it looks for."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from liteq.storage.sqlite.database import Database
+from stress.power_loss import Tally, run, try_one
+
+PATIENCE = 60
+
+
+def fail_until_broken(level="full", **options) -> Tally:
+    """Try states until one is found that breaks a promise."""
+    tally = Tally()
+    deadline = time.monotonic() + PATIENCE
+    while not tally.report.broken and time.monotonic() < deadline:
+        try_one("a seed", level, time.monotonic() + 1, tally, **options)
+    return tally
+
+
+def test_no_state_that_a_power_failure_leaves_breaks_a_promise():
+    report = run(seed=1, seconds=8)
+    assert report.broken == []
+    assert report.faults > 50
+    assert report.acknowledged
+
+
+def test_a_disk_that_lies_about_syncs_is_found_out():
+    tally = fail_until_broken(deaf=True)
+    assert tally.report.broken
+
+
+def test_durability_off_is_found_out():
+    assert fail_until_broken("off").report.broken
+
+
+def test_a_dispatcher_that_does_not_wait_for_the_disk_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    """Its claims of at-most-once tasks would be undone after they started."""
+    monkeypatch.setattr(Database, "sync", lambda _: None)
+    broken = fail_until_broken().report.broken
+    assert all("at-most-once tasks that had started run again" in one for one in broken)
+    assert broken
