@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from liteq import clock
 from liteq.messages import Attempted, ClaimKey, Settlement
 from liteq.meter import Meter
 from liteq.storage.contract.records import (
@@ -53,7 +54,8 @@ class RecordVerbs:
             if connection.execute(sql.IS_CHAINED, key).get:
                 return Standing("chained")
             last = connection.execute(sql.LAST_ATTEMPT, key).get or ""
-            return Standing("", last, None if last else connection.execute(sql.RESULT, key).get)
+            result = (*key, clock.now())
+            return Standing("", last, None if last else connection.execute(sql.PEEK_RESULT, result).get)
 
     def counts(self) -> Counts:
         """See the contract."""

@@ -135,5 +135,3 @@ WHERE q.queue = ? AND q.id = ? ORDER BY q.seq DESC LIMIT 1"""
 ANY_PROGRESS: Final = "SELECT EXISTS (SELECT 1 FROM progress)"
 
 DELETE_PROGRESS: Final = "DELETE FROM progress WHERE seq = ?"
-
-RESULT: Final = "SELECT value FROM result WHERE queue = ? AND key = ?"
