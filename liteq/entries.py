@@ -127,5 +127,6 @@ def _check(options: dict[str, Any]) -> None:
     if unknown:
         raise ValueError(f"unknown options {sorted(unknown)}")
     if not isinstance(options.get("expires", 0), int | float):
-        raise ValueError("expires: a call in the timetable expires after so many seconds, not at a date")  # noqa: TRY004
+        text = "expires: a call in the timetable expires after so many seconds, not at a date"
+        raise ValueError(text)  # noqa: TRY004 -- one kind for all options
     check_options(**options)
