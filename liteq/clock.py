@@ -37,6 +37,11 @@ def since_boot() -> int:
     return time.clock_gettime_ns(_BOOTTIME) // 1000
 
 
+def seconds_until(moment: int | None, now: int) -> float | None:
+    """Seconds from one point in time to another, both in microseconds of the same clock; None for None."""
+    return None if moment is None else (moment - now) / SECOND
+
+
 def to_us(moment: datetime, utc: bool = True) -> int:
     """Microseconds of a datetime: an aware one as it says, a naive one as UTC, or local if `utc` is False."""
     if moment.tzinfo is None:
