@@ -17,15 +17,13 @@ from typing import Any, ParamSpec, TypeVar
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.messages import Error
-from liteq.options import check_options
+from liteq.options import OF_A_CALL, check_options
 from liteq.storage.base import Storage
 from liteq.submission import Executed, Mapped, Payload, name_of, payloads
 from liteq.waiting import Waiter, Waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_OPTIONS = {"priority", "retries", "retry_delay", "retry_backoff", "expires", "timeout"}
 
 
 class RemoteError(TaskException):
@@ -135,7 +133,7 @@ class Executor(BaseExecutor):
     """
 
     def __init__(self, huey: Huey, **options: Any) -> None:
-        if unknown := options.keys() - _OPTIONS:
+        if unknown := options.keys() - set(OF_A_CALL):
             raise TypeError(f"an Executor has no option {', '.join(sorted(unknown))}")
         check_options(**options)
         if not huey.results:
