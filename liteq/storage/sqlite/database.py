@@ -221,12 +221,12 @@ class _Write:
             self._database.set_level(connection, durable=self._durable)
             connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
-            self._database._give_back(connection)  # noqa: SLF001 -- the same
+            self._database._give_back(connection)  # noqa: SLF001
             if isinstance(error, apsw.Error):
                 raise translate(error, self._database.path) from error
             raise
-        transaction = self._local.transaction = Transaction(connection)
-        return transaction
+        self._local.transaction = Transaction(connection)
+        return self._local.transaction  # type: ignore[no-any-return]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -245,7 +245,7 @@ class _Write:
             raise translate(failure, self._database.path) from failure
         finally:
             self._local.transaction = None
-            self._database._give_back(connection)  # noqa: SLF001 -- the same
+            self._database._give_back(connection)  # noqa: SLF001
         if kind is None:
             self._ring()
         elif isinstance(error, apsw.Error):
