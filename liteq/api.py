@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from typing import Any, cast
 
@@ -52,8 +51,6 @@ __all__ = [
     "crontab",
     "group",
 ]
-
-logger = logging.getLogger("huey")
 
 _signature = signature_of  # the name that applications import
 

@@ -37,6 +37,11 @@ def since_boot() -> int:
     return time.clock_gettime_ns(_BOOTTIME) // 1000
 
 
+def seconds_until(moment: int | None, now: int) -> float | None:
+    """Seconds from one point in time to another, both in microseconds of the same clock; None for None."""
+    return None if moment is None else (moment - now) / SECOND
+
+
 def to_us(moment: datetime, utc: bool = True) -> int:
     """Microseconds of a datetime: an aware one as it says, a naive one as UTC, or local if `utc` is False."""
     if moment.tzinfo is None:
@@ -65,7 +70,7 @@ def seconds_of(duration: float | timedelta, what: str = "delay") -> float:
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()
     if isinstance(duration, bool) or not isinstance(duration, int | float):
-        raise ValueError(f"{what} must be seconds (a number) or a timedelta, not {duration!r}")  # noqa: TRY004
+        raise ValueError(f"{what} must be seconds (a number) or a timedelta, not {duration!r}")  # noqa: TRY004 -- huey's
     if not 0 <= duration <= _LONGEST:
         raise ValueError(
             f"{what} must be a finite number of seconds, from zero to a thousand years, not {duration!r}"
@@ -80,8 +85,8 @@ def duration_us(duration: float | timedelta, what: str) -> int:
         ValueError: if it is not that, or longer than a thousand years.
     """
     seconds = seconds_of(duration, what)
-    if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"{what} must be more than 0 seconds and at most {_LONGEST:,}, not {duration!r}")
+    if not seconds:
+        raise ValueError(f"{what} must be more than 0 seconds, not {duration!r}")
     return max(1, round(seconds * SECOND))
 
 
@@ -100,5 +105,5 @@ def normalize_time(
     if delay is not None:
         return naive_now(utc) + timedelta(seconds=seconds_of(delay))
     if not isinstance(eta, datetime):
-        raise ValueError(f"eta must be a datetime, not {eta!r}")  # noqa: TRY004
+        raise ValueError(f"eta must be a datetime, not {eta!r}")  # noqa: TRY004 -- huey's
     return from_us(to_us(eta, utc=False), utc)

@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from liteq import clock
-from liteq.exceptions import UnknownTask
 from liteq.messages import Revocation
 from liteq.options import check_options
-from liteq.registry import Registry
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.tasks import Task
-from liteq.wrapper import TaskWrapper
+from liteq.wrapper import name_of_declared
 
 logger = logging.getLogger("huey")
 
@@ -88,7 +86,6 @@ class Revocations:
     """Keep tasks from running."""
 
     storage: Storage
-    registry: Registry
     utc: bool
 
     def revoke_all(
@@ -169,10 +166,7 @@ class Revocations:
         return Revocation(moment, once, terminate)
 
     def _name_key(self, task: Any) -> str:
-        task_class = task.task_class if isinstance(task, TaskWrapper) else task
-        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-            raise UnknownTask(f"{task!r} is not a declared task")
-        return f"rt:{self.registry.task_to_string(task_class)}"
+        return f"rt:{name_of_declared(task)}"
 
     def _revoke_keys(self, task: Any) -> list[str]:
         if isinstance(task, str):

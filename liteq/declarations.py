@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
 from liteq import clock
-from liteq.exceptions import ConfigurationError
+from liteq.functions import is_coroutine_function
 from liteq.hooks import HookList, Hooks
 from liteq.misuse import check_function, check_signals, refuse_bare, refuse_bare_periodic
 from liteq.options import check_options
@@ -22,10 +22,6 @@ from liteq.wrapper import TaskHost, TaskWrapper
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
-
-# `inspect` takes a tenth of the time that `import liteq` may take; these are the flags that it looks at.
-_COROUTINE = 0x80
-_ASYNC_GENERATOR = 0x200
 
 
 class Declarations:
@@ -161,7 +157,6 @@ class Declarations:
 
         def decorator(func: Callable[P, R]) -> TaskWrapper[P, R]:
             check_function(func, name)
-            _check_function(func)
             wrapper = self.get_task_wrapper_class()(
                 cast("TaskHost", self),
                 func.func if isinstance(func, TaskWrapper) else func,
@@ -189,7 +184,7 @@ class Declarations:
                 with obj as value:
                     return await (func(value, *args, **kw) if as_argument else func(*args, **kw))
 
-            return self.task(**kwargs)(inner_async if _flags(func) & _COROUTINE else inner)
+            return self.task(**kwargs)(inner_async if is_coroutine_function(func) else inner)
 
         return decorator
 
@@ -267,14 +262,3 @@ def _registering(hooks: HookList, name: str | None) -> Callable[[F], F]:
         return hook
 
     return decorator
-
-
-def _check_function(func: Any) -> None:
-    if _flags(func) & _ASYNC_GENERATOR:
-        raise ConfigurationError(
-            f"{func.__qualname__} is an asynchronous generator, and a task has one value: return a list"
-        )
-
-
-def _flags(func: Any) -> int:
-    return int(getattr(getattr(func, "__code__", None), "co_flags", 0))

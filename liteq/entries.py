@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from liteq.options import check_options
+from liteq.options import OF_A_CALL, check_options
 from liteq.schedules import Crontab, Every, Missed
 from liteq.schedules.plain import from_plain, to_plain
 from liteq.tasks import Task
-
-_OPTIONS = ("priority", "retries", "retry_delay", "retry_backoff", "expires", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +114,17 @@ def options_of(task: Task) -> dict[str, Any]:
     """
     if task.eta is not None or task.on_complete is not None or task.on_error is not None:
         raise ValueError("a call in the timetable has no eta or delay of its own, and no further stages")
-    options = {name: getattr(task, name) for name in _OPTIONS}
+    options = {name: getattr(task, name) for name in OF_A_CALL}
     own = {name: value for name, value in options.items() if value != getattr(task, f"default_{name}")}
     _check(own)
     return own
 
 
 def _check(options: dict[str, Any]) -> None:
-    unknown = options.keys() - set(_OPTIONS)
+    unknown = options.keys() - set(OF_A_CALL)
     if unknown:
         raise ValueError(f"unknown options {sorted(unknown)}")
     if not isinstance(options.get("expires", 0), int | float):
-        raise ValueError("expires: a call in the timetable expires after so many seconds, not at a date")  # noqa: TRY004
+        text = "expires: a call in the timetable expires after so many seconds, not at a date"
+        raise ValueError(text)  # noqa: TRY004 -- one kind for all options
     check_options(**options)

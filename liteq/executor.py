@@ -17,15 +17,13 @@ from typing import Any, ParamSpec, TypeVar
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.messages import Error
-from liteq.options import check_options
+from liteq.options import OF_A_CALL, check_options
 from liteq.storage.base import Storage
-from liteq.submission import Executed, Mapped, Payload, name_of, payloads
+from liteq.submission import Executed, Mapped, PickledCall, name_of, pickled_calls
 from liteq.waiting import Waiter, Waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_OPTIONS = {"priority", "retries", "retry_delay", "retry_backoff", "expires", "timeout"}
 
 
 class RemoteError(TaskException):
@@ -135,7 +133,7 @@ class Executor(BaseExecutor):
     """
 
     def __init__(self, huey: Huey, **options: Any) -> None:
-        if unknown := options.keys() - _OPTIONS:
+        if unknown := options.keys() - set(OF_A_CALL):
             raise TypeError(f"an Executor has no option {', '.join(sorted(unknown))}")
         check_options(**options)
         if not huey.results:
@@ -159,8 +157,8 @@ class Executor(BaseExecutor):
             ConfigurationError: if the queue's serializer can't carry functions.
             StorageError: if it could not be stored.
         """
-        [payload] = payloads(self._huey.serializer, fn, [(args, kwargs)])
-        return self._enqueue(Executed, name_of(fn), [payload])[0]
+        [call] = pickled_calls(self._huey.serializer, fn, [(args, kwargs)])
+        return self._enqueue(Executed, name_of(fn), [call])[0]
 
     def map(
         self,
@@ -187,7 +185,7 @@ class Executor(BaseExecutor):
         deadline = None if timeout is None else time.monotonic() + timeout
         calls = zip(*iterables, strict=False)
         chunks = iter(lambda: list(islice(calls, chunksize)), [])
-        calls_of_fn = payloads(self._huey.serializer, fn, chunks)
+        calls_of_fn = pickled_calls(self._huey.serializer, fn, chunks)
         return _values(self._enqueue(Mapped, name_of(fn), calls_of_fn), deadline)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -237,9 +235,11 @@ class Executor(BaseExecutor):
         self._withdrawing = threading.Lock()
         self._pending: set[TaskFuture[Any]] = set()
 
-    def _enqueue(self, kind: type[Executed], name: str, calls: Sequence[Payload]) -> list[TaskFuture[Any]]:
+    def _enqueue(
+        self, kind: type[Executed], name: str, calls: Sequence[PickledCall]
+    ) -> list[TaskFuture[Any]]:
         storage = self._huey.storage
-        tasks = [kind((name, payload), **self._options) for payload in calls]
+        tasks = [kind((name, call), **self._options) for call in calls]
         futures: list[TaskFuture[Any]] = [TaskFuture(task.id, storage, self) for task in tasks]
         with self._changed:
             if self._shut_down:

@@ -9,8 +9,9 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 from liteq import clock
 from liteq.exceptions import RateLimitExceeded
+from liteq.functions import is_coroutine_function
 from liteq.identity import own_identity
-from liteq.slots import checked_limit, checked_name, is_coroutine_function
+from liteq.slots import checked_limit, checked_name
 from liteq.storage.base import Instant, Storage
 from liteq.storage.contract.limits import LARGEST_COUNT
 

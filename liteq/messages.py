@@ -85,7 +85,7 @@ class Disposition(IntEnum):
     CRASHED = 2
     """It returns to the queue with one crash more on its account."""
     DEAD = 3
-    """It is kept aside with a reason, and runs again only if somebody requeues it."""
+    """It is kept aside with a reason, and runs again only if somebody revives it."""
 
 
 class Verdict(IntEnum):

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from liteq import signals as known
+from liteq.exceptions import ConfigurationError
+from liteq.functions import is_async_generator, takes_nothing
 from liteq.schedules import Crontab
-
-_VAR_POSITIONAL = 0x04
-"""The flag of a code object that takes `*args`."""
 
 
 def refuse_bare(decorator: str, *arguments: Any) -> None:
@@ -32,8 +31,7 @@ def refuse_bare_periodic(validate: Any) -> None:
     Raises:
         TypeError: saying what to write.
     """
-    code = getattr(validate, "__code__", None)
-    if code is not None and not code.co_argcount and not code.co_flags & _VAR_POSITIONAL:
+    if takes_nothing(validate):
         raise TypeError(
             f"periodic_task() takes a schedule, and {validate.__name__} takes no datetime: "
             "write @huey.periodic_task(crontab(minute='0')), say"
@@ -41,15 +39,20 @@ def refuse_bare_periodic(validate: Any) -> None:
 
 
 def check_function(func: Any, name: str | None) -> None:
-    """Refuse to make a task of what is no function, or has no name to be found by.
+    """Refuse to make a task of what is no function, has no name to be found by, or has no single value.
 
     Raises:
-        TypeError: saying which of the two.
+        TypeError: saying which of the first two.
+        ConfigurationError: for an asynchronous generator.
     """
     if not callable(func):
         raise TypeError(f"a task is made of a function, not of {func!r}")
     if name is None and not hasattr(func, "__name__"):
         raise TypeError(f"{func!r} has no name of its own: declare it with name=")
+    if is_async_generator(func):
+        raise ConfigurationError(
+            f"{func.__qualname__} is an asynchronous generator, and a task has one value: return a list"
+        )
 
 
 def check_signals(names: Iterable[Any]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from liteq import clock
 
-RESERVED = ("id", "retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout")
+OF_A_CALL = ("retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout")
+"""What a declaration says of its tasks, and a call may say otherwise."""
+RESERVED = ("id", *OF_A_CALL)
 """The keywords of a call, besides `eta` and `delay`, that are the queue's and not the function's."""
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from liteq.exceptions import UnknownTask
 from liteq.registry import Registry
 from liteq.storage.base import Storage
-from liteq.tasks import Task
-from liteq.wrapper import TaskWrapper
+from liteq.wrapper import name_of_declared
 
 
 class Pauses:
@@ -48,7 +46,4 @@ class Pauses:
             return None
         if isinstance(task, str):
             return self.registry.task_to_string(self.registry.string_to_task(task))
-        task_class = task.task_class if isinstance(task, TaskWrapper) else task
-        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
-            raise UnknownTask(f"{task!r} is not a declared task")
-        return self.registry.task_to_string(task_class)
+        return name_of_declared(task)

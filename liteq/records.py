@@ -33,7 +33,6 @@ _OF_STATE: Final = {
     "claimed": TaskStatus.RUNNING,
     "dead": TaskStatus.DEAD,
     "waiting": TaskStatus.WAITING,
-    # What waits for other tasks.
     "chained": TaskStatus.WAITING,
 }
 """What a task is by the state that its message is in."""

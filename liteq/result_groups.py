@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
-from liteq.results import FIRST_LOOK, LONGEST_WATCH, Result, ResultHost
+from liteq.results import Result, ResultHost
+from liteq.storage.contract.results import FIRST_LOOK, LONGEST_WATCH
 
 
 class Handle(Protocol):

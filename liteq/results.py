@@ -13,12 +13,8 @@ from liteq.messages import Error
 from liteq.options import check_options
 from liteq.status import TaskStatus
 from liteq.storage.base import Storage
+from liteq.storage.contract.results import FIRST_LOOK, LONGEST_WATCH
 from liteq.tasks import Expires, Task
-
-FIRST_LOOK = 0.001
-"""Seconds until a waiter looks again, where storage can't wake it."""
-LONGEST_WATCH = 1.0
-"""Even a watched storage is looked at now and then: somebody may write to it without telling."""
 
 
 class _Empty:

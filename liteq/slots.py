@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 from liteq import clock
 from liteq.current import current_task
 from liteq.exceptions import StorageError, TaskLockedException
+from liteq.functions import is_coroutine_function
 from liteq.identity import Identity, is_gone, own_identity
 from liteq.messages import ClaimKey, new_id
 from liteq.storage.base import Holder, Storage
@@ -187,9 +188,3 @@ def checked_limit(limit: Any, what: str) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10**9:
         raise ValueError(f"{what} must be a whole number, 1 or more, not {limit!r}")
     return int(limit)
-
-
-def is_coroutine_function(fn: Callable[..., Any]) -> bool:
-    """Whether calling the function only makes a coroutine; `inspect` would cost the import of liteq dear."""
-    code = getattr(fn, "__code__", None)
-    return code is not None and bool(code.co_flags & 0x80)

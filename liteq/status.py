@@ -13,7 +13,7 @@ class TaskStatus(StrEnum):
     SCHEDULED = "scheduled"
     """It waits for its time."""
     WAITING = "waiting"
-    """It waits for other tasks: the earlier stages of its pipeline."""
+    """It waits for other tasks: the earlier stages of its pipeline, or the members of its chord."""
     RUNNING = "running"
     """A consumer has it; it has begun, or does in a moment."""
     RETRYING = "retrying"

@@ -13,8 +13,8 @@ from liteq.tasks import Task
 from liteq.wrapper import TaskWrapper, task_of_call
 
 
-class Payload(NamedTuple):
-    """A pickled call.
+class PickledCall(NamedTuple):
+    """A pickled function, and the pickled arguments of a call of it, or of several.
 
     It is a type of its own, so that only a serializer that carries any type can carry it: who chose JSON, in
     order that reading the queue runs no code, is not made to run what somebody calls a function.
@@ -42,7 +42,7 @@ class Submitted(Task):
     def unpickle(self) -> tuple[Any, Any]:
         """The function and its arguments."""
         payload = self.args[1] if len(self.args) == 2 else None
-        if not isinstance(payload, Payload):
+        if not isinstance(payload, PickledCall):
             raise TypeError("a submitted call must have been pickled by submit()")
         return pickle.loads(payload.function), pickle.loads(payload.arguments)
 
@@ -110,12 +110,14 @@ class Submission:
         if isinstance(function, TaskWrapper) and cast("object", function.huey) is self:
             return function(*args, **kwargs)
         task = task_of_call(Submitted, (), kwargs, self.utc)
-        [payload] = payloads(self.serializer, function, [(args, task.kwargs)])
-        task.args, task.kwargs = (name_of(function), payload), {}
+        [call] = pickled_calls(self.serializer, function, [(args, task.kwargs)])
+        task.args, task.kwargs = (name_of(function), call), {}
         return self.enqueue(task)
 
 
-def payloads(serializer: Serializer, function: Callable[..., Any], arguments: Iterable[Any]) -> list[Payload]:
+def pickled_calls(
+    serializer: Serializer, function: Callable[..., Any], arguments: Iterable[Any]
+) -> list[PickledCall]:
     """Pickle calls of one function.
 
     Raises:
@@ -128,7 +130,7 @@ def payloads(serializer: Serializer, function: Callable[..., Any], arguments: It
     name = name_of(function)
     pickled = _pickled(_by_reference(function), name)
     _check_serializer(serializer)
-    return [Payload(pickled, _pickled(each, f"an argument of {name}")) for each in arguments]
+    return [PickledCall(pickled, _pickled(each, f"an argument of {name}")) for each in arguments]
 
 
 def pickled_exception(exception: BaseException) -> bytes | None:
@@ -168,9 +170,9 @@ def _pickled(value: Any, what: str) -> bytes:
 
 
 def _check_serializer(serializer: Serializer) -> None:
-    empty = Payload(b"", b"")
+    empty = PickledCall(b"", b"")
     try:
-        carried = type(serializer.deserialize(serializer.serialize(empty))) is Payload
+        carried = type(serializer.deserialize(serializer.serialize(empty))) is PickledCall
     except Exception:  # noqa: BLE001 -- whatever a serializer refuses with
         carried = False
     if not carried:

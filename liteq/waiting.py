@@ -11,15 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from liteq.storage.base import Storage
+from liteq.storage.contract.results import FIRST_LOOK, LONGEST_WATCH
 
 logger = logging.getLogger("huey")
 
-_FIRST_LOOK = 0.001
 _LONGEST_LOOK = 0.1
 """Seconds between looks at a storage that can't wake the waiter."""
 _LOOKS_GROW = 1.15
-_LONGEST_WATCH = 1.0
-"""Even a watched storage is looked at now and then: somebody may write to it without telling."""
 _GATHER = 0.002
 """Seconds between two reads of results, while others are waited for: many are read at the cost of one."""
 _LONGEST_REST = 0.1
@@ -162,7 +160,7 @@ class Waiter:
     def _wait(self, storage: Storage) -> None:
         """Look at each change until there is nothing left to wait for."""
         wakeup = storage.results_wakeup()
-        pause = _FIRST_LOOK
+        pause = FIRST_LOOK
         while True:
             ticket = wakeup.ticket()
             with self._changed:
@@ -172,8 +170,8 @@ class Waiter:
             if not self._waiting:
                 return
             time.sleep(min(max(_GATHER * told, time.monotonic() - started), _LONGEST_REST))
-            pause = _FIRST_LOOK if told else min(pause * _LOOKS_GROW, _LONGEST_LOOK)
-            wakeup.wait(ticket, _LONGEST_WATCH if wakeup.watching else pause)
+            pause = FIRST_LOOK if told else min(pause * _LOOKS_GROW, _LONGEST_LOOK)
+            wakeup.wait(ticket, LONGEST_WATCH if wakeup.watching else pause)
 
     def reset_after_fork(self) -> None:
         """Forget the parent's thread, and what it waits for; those are told in the parent."""

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from liteq import clock
+from liteq.exceptions import UnknownTask
+from liteq.functions import Parameters
 from liteq.options import RESERVED, check_options
 from liteq.registry import Registry
 from liteq.result_groups import ResultGroup
-from liteq.signatures import Parameters
 from liteq.tasks import Expires, Task
 
 P = ParamSpec("P")
@@ -229,6 +230,18 @@ class TaskWrapper(Generic[P, R]):
         if not self.can_be_imported:
             raise pickle.PicklingError(f"the task {'.'.join(self._place)} can't be imported by that name")
         return _find, self._place
+
+
+def name_of_declared(task: Any) -> str:
+    """The name in the registry of a declared task, or of the class that its declaration made.
+
+    Raises:
+        UnknownTask: for something else.
+    """
+    task_class = task.task_class if isinstance(task, TaskWrapper) else task
+    if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+        raise UnknownTask(f"{task!r} is not a declared task")
+    return Registry.task_to_string(task_class)
 
 
 def _find(module: str, name: str) -> Any:

@@ -61,7 +61,8 @@ class Serializer:
         # cloudpickle takes a fifth of the time that `import liteq` may take, so it is imported when needed.
         import cloudpickle
 
-        return cloudpickle.dumps(data, self.pickle_protocol)  # type: ignore[no-any-return]
+        pickled: bytes = cloudpickle.dumps(data, self.pickle_protocol)
+        return pickled
 
     def serialize(self, data: Any) -> bytes:
         """The bytes of a value."""

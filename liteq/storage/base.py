@@ -1,14 +1,14 @@
 """The storage contract: what every backend does, as conditions and effects.
 
 A backend serves one named queue. A message is in exactly one state: *ready*, *scheduled*, *waiting* (the
-callback of a chord whose members have not all ended), *claimed* or *dead*; each verb below moves messages
-between these states atomically. Verbs called inside `batch()` are committed together where the backend can,
-so that any number of them cost one commit.
+callback of a chord whose members have not all ended), *claimed* or *dead*; each verb moves messages between
+these states atomically. To be paused is no state: such a message is ready, and is not claimed. Verbs called
+inside `batch()` are committed together where the backend can, so that any number of them cost one commit.
 
-All times are integer microseconds: `now` and `due` of the wall clock (UTC), `lease` of the monotonic clock
-(and so is all that concerns locks).
-A time that has been reached is over: at `now == due` a message is due, at `now == until` a revocation has
-ended. A value that has expired is not there, for any verb.
+All times are integer microseconds: of the wall clock (UTC), except leases and the ends of locks, which are of
+the monotonic clock, and the hits of rate limits, which have an `Instant`. A time that has been reached is
+over: at `now == due` a message is due, at `now == until` a revocation has ended. A value that has expired is
+not there, for any verb.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from liteq import clock
-from liteq.exceptions import ConfigurationError
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
 from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
@@ -41,7 +39,6 @@ __all__ = [
     "Taken",
     "WakeSource",
     "Wakeup",
-    "checked_expire_time",
 ]
 
 
@@ -108,18 +105,3 @@ class Storage(
         """
         del limit, now, monotonic
         return 0
-
-
-def checked_expire_time(seconds: float | None) -> int | None:
-    """The option `expire_time` of a backend, which is in seconds, as microseconds.
-
-    Raises:
-        ConfigurationError: if it is not a duration of more than 0.
-    """
-    if seconds is None:
-        return None
-    try:
-        expire_time = clock.duration_us(seconds, "expire_time")
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
-    return expire_time

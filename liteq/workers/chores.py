@@ -24,7 +24,7 @@ _PAUSE_BETWEEN_STEPS = 10_000
 
 
 class Chores:
-    """Extends the leases of its own claims, looks after those of consumers that died, prunes the history.
+    """Extends the leases of its own claims, looks after those of consumers that died, deletes what is over.
 
     Args:
         huey: the application's queue.

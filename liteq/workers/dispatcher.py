@@ -25,7 +25,7 @@ from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
 from liteq.workers.deputy import Deputy, Orphan
 from liteq.workers.inheritance import Inheritance
-from liteq.workers.ledger import Ledger, seconds_until
+from liteq.workers.ledger import Ledger
 from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
@@ -125,13 +125,13 @@ class Dispatcher:
             return 0
         waits = [
             self._watch.timeout(),
-            None if self._draining else seconds_until(self._ledger.next_due(), now),
-            seconds_until(self._pool.next_stuck(), monotonic),
-            seconds_until(self._watchdog.next_look(self._pool), monotonic),
-            seconds_until(self._deputy.deadline, monotonic),
-            seconds_until(self._chores.next_pruning, monotonic),
-            seconds_until(self._inheritance.deadline, monotonic),
-            seconds_until(self._notes.next_look(self._pool), monotonic),
+            None if self._draining else clock.seconds_until(self._ledger.next_due(), now),
+            clock.seconds_until(self._pool.next_stuck(), monotonic),
+            clock.seconds_until(self._watchdog.next_look(self._pool), monotonic),
+            clock.seconds_until(self._deputy.deadline, monotonic),
+            clock.seconds_until(self._chores.next_pruning, monotonic),
+            clock.seconds_until(self._inheritance.deadline, monotonic),
+            clock.seconds_until(self._notes.next_look(self._pool), monotonic),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -143,7 +143,7 @@ class Dispatcher:
         for key, _ in events:
             if isinstance(key.data, Worker):
                 if self._pool.get(key.data.token) is not None:  # not buried by an event before this one
-                    self._read_worker(key.data)
+                    self._read_reports(key.data)
             elif isinstance(key.data, Orphan):
                 self._selector.unregister(key.fileobj)
                 self._orphan_ended(key.data)
@@ -162,9 +162,6 @@ class Dispatcher:
         self._ledger.look = True
         self._watchdog.storage_changed()
         self._beat.storage_changed()
-
-    def _read_worker(self, worker: Worker) -> None:
-        self._read_reports(worker)
 
     def _read_reports(self, worker: Worker) -> None:
         for packet in worker.reports(self._journal):

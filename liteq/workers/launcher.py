@@ -14,13 +14,22 @@ from liteq.identity import Identity, identify
 from liteq.workers.application import BrokenApplication, load
 from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.place import Place, Template
+from liteq.workers.place import Place
 from liteq.workers.process import fork
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec, template_main
 from liteq.workers.wire import Control, packet_pair
 
 logger = logging.getLogger("huey.consumer")
+
+
+class Template:
+    """A running template and the line to it."""
+
+    def __init__(self, pid: int, control: Control) -> None:
+        self.pid = pid
+        self.control = control
+        self.is_loaded = False
 
 
 class Launcher:

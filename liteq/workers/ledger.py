@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, Settlement
 from liteq.workers.beat import Beat
@@ -112,8 +111,3 @@ def _warn_of_lost(settlements: list[Settlement], held: list[bool]) -> None:
     for settlement, holds in zip(settlements, held, strict=True):
         if not holds:
             logger.warning("Message %d was taken by another; an outcome has no effect", settlement.key.seq)
-
-
-def seconds_until(moment: int | None, now: int) -> float | None:
-    """Seconds from one point in time to another, both in microseconds."""
-    return None if moment is None else (moment - now) / clock.SECOND

@@ -71,15 +71,6 @@ class Place:
             end.close()
 
 
-class Template:
-    """A running template and the line to it."""
-
-    def __init__(self, pid: int, control: wire.Control) -> None:
-        self.pid = pid
-        self.control = control
-        self.is_loaded = False
-
-
 class Departed:
     """A worker that has ended, until the dispatcher has settled what it left."""
 

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from liteq.workers.launcher import Launcher
+from liteq.workers.launcher import Launcher, Template
 from liteq.workers.lines import Lines
-from liteq.workers.place import Template
 from liteq.workers.template import Forked, Loaded, LoadFailed
 
 logger = logging.getLogger("huey.consumer")

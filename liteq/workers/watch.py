@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from liteq.storage.base import Storage
+from liteq.storage.contract.results import FIRST_LOOK, LONGEST_WATCH
 from liteq.workers.options import ConsumerOptions
 
-_FIRST_POLL = 0.001
-_LONGEST_POLL = 0.1
-_LONGEST_WATCH = 1.0
-"""A writer that does not know the bell (another program on the same file) is noticed after this long."""
+_LONGEST_LOOK = 0.1
 
 
 class Watch:
@@ -18,8 +16,8 @@ class Watch:
         self.source = storage.work_source()
         self._storage = storage
         self._version = -1
-        longest = _LONGEST_POLL if options.max_delay is None else options.max_delay
-        first = _FIRST_POLL if options.delay is None else options.delay
+        longest = _LONGEST_LOOK if options.max_delay is None else options.max_delay
+        first = FIRST_LOOK if options.delay is None else options.delay
         self._first = min(first, longest)
         self._longest = longest
         self._growth = options.backoff
@@ -32,7 +30,7 @@ class Watch:
 
     def timeout(self) -> float:
         """Seconds until storage is to be looked at without a wake-up."""
-        return self._interval if self.source is None else _LONGEST_WATCH
+        return self._interval if self.source is None else LONGEST_WATCH
 
     def has_changed(self) -> bool:
         """Whether another process has changed the storage since the last call."""

@@ -218,6 +218,11 @@ def test_the_result_tells_where_the_history_does_not(storage, owner):
     assert storage.standing("a") == Standing("", "", b"value")
 
 
+def test_a_result_that_has_expired_tells_nothing(storage):
+    storage.put_result("a", b"value", expires=clock.now())
+    assert storage.standing("a") == Standing()
+
+
 def test_counts(storage, owner):
     put(storage, "a", "b", "c", message("d", due=NOW + 5), message("e", name="app.other", priority=9))
     settle(storage, claim(storage, owner, 2)[0].key, Disposition.DEAD, status="dead")

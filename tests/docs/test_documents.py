@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
 import liteq
+from liteq import signals
 from liteq.storage.sqlite import schema
 
 from .documents import ROOT, Reader, blocks, documents, links, table
@@ -78,6 +80,19 @@ def test_durability_is_the_level_of_synchronous_that_the_table_says(
         level = transaction.connection.pragma("synchronous")
     huey.storage.close()
     assert level == ["OFF", "NORMAL", "FULL"].index(synchronous)
+
+
+def test_the_table_of_signals_is_that_of_the_module():
+    existing = {value for name, value in vars(signals).items() if name.startswith("SIGNAL_")}
+    documented = [row[0].strip("`") for row in table(ROOT / "docs/reference/signals.md", "signal")]
+    assert sorted(documented) == sorted(existing)
+
+
+def test_the_modules_that_are_named_are_there():
+    named = set(re.findall(r"`(liteq(?:\.\w+)+)`", (ROOT / "docs/reference/modules.md").read_text()))
+    assert [name for name in sorted(named) if importlib.util.find_spec(name) is None] == []
+    parts = {base.__module__ for base in liteq.Huey.__bases__}
+    assert parts - named == set()
 
 
 def test_the_changelog_has_the_version_or_a_place_for_it():

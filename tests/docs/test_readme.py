@@ -13,7 +13,7 @@ import pytest
 from liteq.cli import consume
 from liteq.workers import supervisor
 
-from .documents import ENVIRONMENT, PATIENCE, ROOT, Reader, blocks, table
+from .documents import ENVIRONMENT, PATIENCE, ROOT, Reader, blocks, links, table
 
 README = ROOT / "README.md"
 CONSUMER = ROOT / "docs/reference/consumer.md"
@@ -45,9 +45,15 @@ def test_sections_stand_in_order():
         "What is promised",
         "Running a consumer",
         "Stopping it",
+        "How to",
         "What is not built yet",
         "License",
     ]
+
+
+def test_every_page_is_linked_to():
+    pages = {page.resolve() for page in (ROOT / "docs").rglob("*.md")}
+    assert pages - {link.resolve() for link in links(README)} == set()
 
 
 def test_the_two_commands_are_in_the_makefile():

@@ -15,7 +15,7 @@ from liteq import Huey, SqliteHuey
 from liteq import clock as liteq_clock
 from liteq import signals as s
 from liteq.identity import identify
-from liteq.messages import Settlement
+from liteq.messages import Claim, Settlement
 from liteq.workers.attempt import attempt
 from liteq.workers.shared import Board
 from liteq.workers.timer import Timer
@@ -64,6 +64,13 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += round(seconds * liteq_clock.SECOND)
+
+
+def attempted(huey: Huey, claim: Claim) -> Settlement:
+    """Run a claimed task as a worker does; what is then to be settled."""
+    gathers = claim.gathers is not None
+    assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data, gathers=gathers)
+    return Settlement(claim.key, attempt(huey, assignment, Timer(Board(1), 0)))
 
 
 class Application:
@@ -140,15 +147,7 @@ class ByWorker(Application):
             owner = self._owners[id(huey)] = storage.register(identify())
         claims = storage.claim(owner, 1, now=liteq_clock.now(), lease=NEVER)
         for claim in claims:
-            assignment = Assignment(
-                claim.key,
-                claim.revoked,
-                claim.at_most_once,
-                claim.data,
-                gathers=claim.gathers is not None,
-            )
-            outcome = attempt(huey, assignment, Timer(Board(1), 0))
-            assert storage.settle([Settlement(claim.key, outcome)], liteq_clock.now()) == [True]
+            assert storage.settle([attempted(huey, claim)], liteq_clock.now()) == [True]
         return bool(claims)
 
 

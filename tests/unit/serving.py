@@ -9,13 +9,8 @@ from pathlib import Path
 
 from liteq import Huey, clock
 from liteq.identity import identify
-from liteq.messages import Settlement
-from liteq.workers.attempt import attempt
-from liteq.workers.shared import Board
-from liteq.workers.timer import Timer
-from liteq.workers.wire import Assignment
 
-from .running import NEVER, PATIENCE
+from .running import NEVER, PATIENCE, attempted
 
 
 @contextmanager
@@ -38,10 +33,7 @@ def _work(huey: Huey, owner: int, stop: threading.Event) -> None:
     while not stop.is_set():
         claims = huey.storage.claim(owner, 1, now=clock.now(), lease=NEVER)
         for claim in claims:
-            gathers = claim.gathers is not None
-            assignment = Assignment(claim.key, claim.revoked, claim.at_most_once, claim.data, gathers=gathers)
-            settlement = Settlement(claim.key, attempt(huey, assignment, Timer(Board(1), 0)))
-            huey.storage.settle([settlement], clock.now())
+            huey.storage.settle([attempted(huey, claim)], clock.now())
         if not claims:
             stop.wait(0.002)
 

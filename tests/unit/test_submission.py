@@ -13,7 +13,7 @@ import pytest
 from liteq import ConfigurationError, MemoryHuey, SqliteHuey, TaskException
 from liteq.exceptions import SerializationError
 from liteq.serializer import JSONSerializer, PickleSerializer, Serializer
-from liteq.submission import Payload, Submitted
+from liteq.submission import PickledCall, Submitted
 
 from .running import python
 
@@ -208,7 +208,7 @@ def test_a_payload_that_submit_did_not_make_is_not_unpickled(sqlite, args):
 
 
 def test_a_payload_that_can_not_be_read_is_the_task_s_failure(sqlite):
-    result = sqlite.enqueue(Submitted(("name", Payload(b"rubbish", b""))))
+    result = sqlite.enqueue(Submitted(("name", PickledCall(b"rubbish", b""))))
     sqlite.execute(sqlite.dequeue())
     with pytest.raises(TaskException, match="Unpickling"):
         result()

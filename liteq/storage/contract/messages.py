@@ -9,7 +9,7 @@ from liteq.messages import Claim, ClaimKey, Message, Settlement
 
 
 class MessageContract(ABC):
-    """Messages: ready, scheduled, claimed, dead."""
+    """Messages, and what becomes of them; `liteq.storage.base` names their states."""
 
     @abstractmethod
     def put(self, messages: Sequence[Message], now: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from liteq import clock
 from liteq.exceptions import ConfigurationError
@@ -169,10 +169,16 @@ def retention(history: object, history_age: object) -> Retention:
         raise ConfigurationError(
             f"history must be a number of entries, 0 to a thousand million, not {history!r}"
         )
-    if history_age is None:
-        return Retention(history, None)
-    if not isinstance(history_age, int | float) or isinstance(history_age, bool) or not history_age > 0:
-        raise ConfigurationError(f"history_age must be seconds, more than 0, or None, not {history_age!r}")
-    if history_age > 1e10:
-        raise ConfigurationError(f"history_age must be less than {1e10:.0f} seconds, not {history_age!r}")
-    return Retention(history, int(history_age * clock.SECOND))
+    return Retention(history, checked_duration("history_age", history_age))
+
+
+def checked_duration(option: str, seconds: Any) -> int | None:
+    """The microseconds of an option of a backend that is in seconds, or None.
+
+    Raises:
+        ConfigurationError: if it is not a duration of more than 0.
+    """
+    try:
+        return None if seconds is None else clock.duration_us(seconds, option)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error

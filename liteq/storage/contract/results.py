@@ -6,6 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
+FIRST_LOOK = 0.001
+"""Seconds until a waiter looks again, where storage can't wake it; later looks are farther apart."""
+LONGEST_WATCH = 1.0
+"""Even a watched storage is looked at so often: somebody may write to it without telling."""
+
 
 class Wakeup(Protocol):
     """A wait for something to change in storage. Take `ticket`, look at the storage, then wait."""

@@ -15,10 +15,7 @@ class ChordVerbs(ResultVerbs):
     """Chords of one queue in memory."""
 
     def ends_of(self, key: ClaimKey) -> list[MemberEnd] | None:
-        claim, _ = self._claims.get(key.seq, (None, None))
-        if claim is None or claim.key != key:
-            return None
-        return self._in_order(self._ends.get(key.seq, {}))
+        return self._in_order(self._ends.get(key.seq, {})) if self._holds(key) else None
 
     def waiting_count(self) -> int:
         return len(self._waiting)

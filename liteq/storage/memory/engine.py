@@ -10,8 +10,8 @@ from typing import Any
 
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
-from liteq.storage.base import Capabilities, DeadTask, Instant, Storage, checked_expire_time
-from liteq.storage.contract.records import KEPT_BY_DEFAULT, retention
+from liteq.storage.base import Capabilities, DeadTask, Instant, Storage
+from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
@@ -33,6 +33,8 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
     Args:
         name: the queue.
         expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
+        history: how many ended attempts are remembered; 0 is none.
+        history_age: seconds for which they are remembered; None is no bound.
         **options: none.
 
     Raises:
@@ -53,7 +55,7 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
         if options:
             raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
         self.name = name
-        self.expire_time = checked_expire_time(expire_time)
+        self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         super().__init__()
 

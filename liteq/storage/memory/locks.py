@@ -53,10 +53,7 @@ class LockVerbs(Tables):
 
     def _is_valid(self, holder: Holder) -> bool:
         """Whether the attempt that it belongs to, if any, still has its claim."""
-        if holder.claim is None:
-            return True
-        claim, _ = self._claims.get(holder.claim.seq, (None, None))
-        return claim is not None and claim.key == holder.claim
+        return holder.claim is None or self._holds(holder.claim)
 
     def _release_without_claim(self) -> None:
         for key, holder in list(self._locks.items()):

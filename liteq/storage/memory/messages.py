@@ -76,8 +76,7 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
         return sorted(own, key=lambda claim: (-claim.priority, claim.seq))
 
     def data_of(self, key: ClaimKey) -> bytes | None:
-        claim, _ = self._claims.get(key.seq, (None, None))
-        return claim.data if claim is not None and claim.key == key else None
+        return self._claims[key.seq][0].data if self._holds(key) else None
 
     def top_priority(self) -> int | None:
         self._set_aside()
@@ -165,7 +164,7 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
 
     def _end(self, settlement: Settlement, placed: Placed, now: int) -> bool:
         (seq, *_), outcome, attempted = settlement
-        if self.data_of(settlement.key) is None:
+        if not self._holds(settlement.key):
             return False
         _, message = self._claims.pop(seq)
         del self._leases[seq]

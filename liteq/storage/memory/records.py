@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from liteq import clock
 from liteq.messages import Attempted, ClaimKey, Message, Settlement
 from liteq.storage.contract.records import (
     NOT_ATTEMPTS,
@@ -36,8 +37,7 @@ class RecordVerbs(PauseVerbs):
             return Standing(max(seqs)[1], last)
         if id in self._live:
             return Standing("chained")
-        value, _ = self._results.get(id, (None, None))
-        return Standing("", last, None if last else value)
+        return Standing("", last, None if last else self._fresh(id, clock.now()))
 
     def counts(self) -> Counts:
         ready = len(self._ready) + sum(map(len, self._parked.values()))
@@ -113,7 +113,3 @@ class RecordVerbs(PauseVerbs):
     def progress(self, id: str) -> Progress | None:
         claimed = [seq for seq, (claim, _) in self._claims.items() if claim.id == id]
         return self._progress.get(max(claimed)) if claimed else None
-
-    def _holds(self, key: ClaimKey) -> bool:
-        claim, _ = self._claims.get(key.seq, (None, None))
-        return claim is not None and claim.key == key

@@ -42,10 +42,6 @@ class ResultVerbs(Tables):
     def result_count(self) -> int:
         return len(self.results())
 
-    def _fresh(self, key: str, now: int) -> bytes | None:
-        value, expires = self._results.get(key, (None, None))
-        return value if expires is None or expires > now else None
-
     def is_live(self, id: str) -> bool:
         return id in self._live
 

@@ -7,7 +7,7 @@ from threading import Condition, RLock
 from typing import Any
 
 from liteq.identity import Identity
-from liteq.messages import Claim, MemberEnd, Message, Revocation
+from liteq.messages import Claim, ClaimKey, MemberEnd, Message, Revocation
 from liteq.storage.base import DeadTask, Holder, Instant
 from liteq.storage.contract.records import Entry, Progress, Retention
 
@@ -78,6 +78,16 @@ class Tables:
         self._history: deque[Entry] = deque()
         self._progress: dict[int, Progress] = {}
         self._starts: dict[int, tuple[int, int]] = {}
+
+    def _holds(self, key: ClaimKey) -> bool:
+        """Whether a claim is still what it was."""
+        claim, _ = self._claims.get(key.seq, (None, None))
+        return claim is not None and claim.key == key
+
+    def _fresh(self, key: str, now: int) -> bytes | None:
+        """The result of a key, if it has not expired."""
+        value, expires = self._results.get(key, (None, None))
+        return value if expires is None or expires > now else None
 
     def _remove(self, table: dict[Any, Any], key: object) -> bool:
         there = table.pop(key, None) is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from liteq import clock
 from liteq.messages import Attempted, ClaimKey, Settlement
 from liteq.meter import Meter
 from liteq.storage.contract.records import (
@@ -53,7 +54,8 @@ class RecordVerbs:
             if connection.execute(sql.IS_CHAINED, key).get:
                 return Standing("chained")
             last = connection.execute(sql.LAST_ATTEMPT, key).get or ""
-            return Standing("", last, None if last else connection.execute(sql.RESULT, key).get)
+            result = (*key, clock.now())
+            return Standing("", last, None if last else connection.execute(sql.PEEK_RESULT, result).get)
 
     def counts(self) -> Counts:
         """See the contract."""
@@ -71,7 +73,7 @@ class RecordVerbs:
         self, limit: int | None = None, *, id: str | None = None, name: str | None = None
     ) -> list[Entry]:
         """See the contract."""
-        parameters = (self.name, -1 if limit is None else limit, id, name)
+        parameters = (self.name, limit_of(limit), id, name)
         with self.database.read() as connection:
             return [Entry(*row) for row in connection.execute(sql.HISTORY, parameters)]
 
@@ -127,7 +129,7 @@ class RecordVerbs:
     def running(self, limit: int | None = None) -> list[Running]:
         """See the contract."""
         with self.database.read() as connection:
-            rows = connection.execute(sql.RUNNING, (self.name, -1 if limit is None else limit))
+            rows = connection.execute(sql.RUNNING, (self.name, limit_of(limit)))
             return [_running(*row) for row in rows]
 
     def note_starts(self, starts: Sequence[Start]) -> None:
@@ -147,6 +149,11 @@ class RecordVerbs:
         with self.database.read() as connection:
             row = connection.execute(sql.PROGRESS_OF, (self.name, id)).get
             return None if row is None else Progress(*row)
+
+
+def limit_of(limit: int | None) -> int:
+    """A limit as SQLite has it, to which none is less than zero."""
+    return -1 if limit is None else limit
 
 
 def _entries(settlements: Iterable[Settlement], first: int, now: int) -> list[tuple[object, ...]]:

@@ -13,6 +13,7 @@ from liteq.storage.sqlite.sql.inspection import *
 from liteq.storage.sqlite.sql.limits import *
 from liteq.storage.sqlite.sql.locks import *
 from liteq.storage.sqlite.sql.messages import *
+from liteq.storage.sqlite.sql.pauses import *
 from liteq.storage.sqlite.sql.periodic import *
 from liteq.storage.sqlite.sql.records import *
 from liteq.storage.sqlite.sql.results import *

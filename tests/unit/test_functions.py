@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liteq.signatures import Parameters
+from liteq.functions import Parameters
 
 
 def nothing(): ...
