@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
 import sys
+from itertools import count
 
 import psutil
 import pytest
@@ -23,11 +25,15 @@ def limit(size, *pids):
 
 @pytest.fixture
 def fill(tmp_path):
-    """Leaves no room for the processes of a consumer, or again as much as there is; and for this one."""
+    """Leaves no room for the processes of a consumer and for this one, or again as much as there is."""
 
-    def set_limit(consumer, *, full):
+    def set_limit(app, consumer, *, full):
         size = (tmp_path / "queue.db-wal").stat().st_size if full else resource.RLIM_INFINITY
         limit(size, os.getpid(), *consumer.members())
+        if full:
+            with contextlib.suppress(StorageFull):
+                for number in count():  # each takes one page of what is left in the WAL
+                    app.huey.put("k", number)
 
     yield set_limit
     limit(resource.RLIM_INFINITY, os.getpid())
@@ -38,15 +44,16 @@ def test_a_dispatcher_that_dies_meanwhile(app, consume, fill):
     consumer = consume("-w", "2")
     result = app.hold("a")
     worker = started(app, "a")
-    with app.huey.storage.database.read():  # so that the WAL stays
-        fill(consumer, full=True)
+    with app.huey.storage.database.snapshot() as reader:
+        reader.execute("SELECT count(*) FROM queue").get  # so that the WAL can't begin anew
+        fill(app, consumer, full=True)
         with pytest.raises(StorageFull):
-            app.echo("x" * 100_000)
+            app.add(1, 2)
         kill(consumer.dispatcher)
         consumer.wait_log("Storage fails; trying again until it works")
         app.open_gate("a")
         assert consumer.process.poll() is None
-        fill(consumer, full=False)
+        fill(app, consumer, full=False)
     assert get(result) == worker
     assert app.notes() == ["a"]
     consumer.wait_log("Storage works again")
@@ -66,11 +73,12 @@ def large():
     consumer = consume()
     result = app.large()
     started(app, "large")
-    with app.huey.storage.database.read():
-        fill(consumer, full=True)
+    with app.huey.storage.database.snapshot() as reader:
+        reader.execute("SELECT count(*) FROM queue").get
+        fill(app, consumer, full=True)
         app.open_gate("large")
         consumer.wait_log("The outcome of a task can't be stored yet")
-        fill(consumer, full=False)
+        fill(app, consumer, full=False)
     assert get(result) == "x" * 1_000_000
     assert app.notes() == ["large"]
     assert consumer.log.count("can't be stored yet") == 1

@@ -121,7 +121,9 @@ class Database:
         if not self._checkpoints:
             with self._lock:
                 self._checkpoints = True
-                self._close_idle()
+                # Not closed and opened anew: while one is open, no other file can have the number of this.
+                for connection in self._idle:
+                    connection.set_wal_hook(self._note_wal_pages)
         return self._wal_pages
 
     def checkpoint(self, mode: int) -> None:
@@ -171,10 +173,7 @@ class Database:
         """An idle connection to the file that has the name now: what is stored in another is lost."""
         file = file_id(self.path)
         if self._bound not in {None, file}:
-            raise StorageDamaged(
-                f"{self.path}: it was removed or replaced while it was in use, with what this process had "
-                "claimed; put it back, or restart the process to work on what is there now"
-            )
+            raise self._moved()
         while self._idle:
             connection = self._idle.pop()
             if self._files[connection] == file:
@@ -182,9 +181,21 @@ class Database:
             self._close(connection)
         return None
 
-    def bind(self) -> None:
-        """From now on another file under the same name is an error: this process owns a part of this one."""
-        self._bound = file_id(self.path)
+    def bind(self, connection: apsw.Connection) -> None:
+        """From now on another file under the same name is an error: this process owns a part of this one.
+
+        Raises:
+            StorageDamaged: if it has lost its name already.
+        """
+        self._bound = self._files[connection]
+        if self._bound is None:
+            raise self._moved()
+
+    def _moved(self) -> StorageDamaged:
+        return StorageDamaged(
+            f"{self.path}: it was removed or replaced while it was in use, with what this process had "
+            "claimed; put it back, or restart the process to work on what is there now"
+        )
 
     def _open(self) -> apsw.Connection:
         connection = open_connection(self.settings)

@@ -138,16 +138,15 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
     def register(self, consumer: Identity) -> int:
         """See the contract."""
         with self.database.write() as transaction:
-            owner = int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
-        self.database.bind()
-        return owner
+            self.database.bind(transaction.connection)
+            return int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
 
     def attend(self, owner: int, dispatcher: Identity) -> None:
         """See the contract."""
         with self.database.write() as transaction:
             row = (dispatcher.pid, dispatcher.started, owner)
             transaction.connection.execute(sql.ATTEND_CONSUMER, row)
-        self.database.bind()
+            self.database.bind(transaction.connection)
 
     def unregister(self, owner: int) -> None:
         """See the contract."""
