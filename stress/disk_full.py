@@ -195,7 +195,7 @@ def run_on(seed: int, seconds: float, *, mounted: bool) -> Report:
             producer.stop_asked = True
             producer.go.set()
             producer.join()
-        wait_until(lambda: huey.pending_count() + huey.running_count() == 0, timeout=120)
+        wait_until(lambda: not any(huey.counts()._replace(dead=0)), timeout=120)
         code = consumer.stop()
         report = _report(folder, producer, huey)
         report.faults = outages.number

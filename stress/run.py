@@ -78,7 +78,7 @@ def run(name: str, seconds: float, seed: int, workers: int) -> Report:
             time.sleep(chance.expovariate(1 / pause))
             faults += fault(consumer, chance)
         producer.stop()
-        wait_until(lambda: huey.pending_count() + huey.running_count() == 0, timeout=120)
+        wait_until(lambda: not any(huey.counts()._replace(dead=0)), timeout=120)
         code = consumer.stop()
         report = _check(name, folder, producer.ids, huey)
         report.faults = faults
