@@ -1,31 +1,141 @@
-"""The application under stress. Its tasks write what happens to them into a history outside the queue."""
+"""The application under stress. Its tasks, and its dispatcher, write what they do into the history.
 
-import os
+The environment says where (`LITEQ_STRESS`, a folder), and for tests of the checker which bug to plant.
+"""
+
+from __future__ import annotations
+
 import time
+from typing import Any
 
-from liteq import SqliteHuey
-from stress.history import note
+from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
+from liteq.current import current_task
+from liteq.locks import TaskSemaphore
+from stress import history as h
+from stress.planted import plant
+from stress.recorded import RecordedStorage
+from stress.settings import Settings
 
-FOLDER = os.environ["LITEQ_STRESS"]
-huey = SqliteHuey(filename=f"{FOLDER}/queue.db", durability=os.environ.get("LITEQ_STRESS_DURABILITY", "full"))
+SETTINGS = Settings.of_environment()
+history = h.Recorder(SETTINGS.folder)
+RecordedStorage.recorder = history
+
+huey = SqliteHuey(
+    filename=f"{SETTINGS.folder}/queue.db", durability=SETTINGS.durability, storage_class=RecordedStorage
+)
 
 
-def run(number: int, milliseconds: float) -> int:
-    """Note the start, work for a while, note the end."""
-    note(FOLDER, "pids", os.getpid())
-    note(FOLDER, "started", number)
-    time.sleep(milliseconds / 1000)
-    note(FOLDER, "ended", number)
+def note(kind: str, **detail: Any) -> None:
+    """Write an event of the attempt that is being run."""
+    task = current_task()
+    if task is not None and task.claim is not None:
+        history.note(kind, task.id, task.claim.seq, task.claim.attempt, **detail)
+
+
+def work(milliseconds: float) -> None:
+    """Take so long."""
+    if milliseconds:
+        time.sleep(milliseconds / 1000)
+
+
+@huey.task()
+def again(number: int, milliseconds: float = 0) -> int:
+    """May run more than once."""
+    note(h.STARTED)
+    work(milliseconds)
+    return number
+
+
+@huey.task(at_most_once=True)
+def once(number: int, milliseconds: float = 0) -> int:
+    """Must not start twice."""
+    note(h.STARTED, once=True)
+    work(milliseconds)
     return number
 
 
 @huey.task()
-def again(number: int, milliseconds: float) -> int:
-    """A task that may run more than once."""
-    return run(number, milliseconds)
+def failing(_number: int, milliseconds: float = 0) -> None:
+    """Ends with an error."""
+    note(h.STARTED)
+    work(milliseconds)
+    raise RuntimeError("as it has to")
 
 
-@huey.task(at_most_once=True)
-def once(number: int, milliseconds: float) -> int:
-    """A task that must not start twice."""
-    return run(number, milliseconds)
+@huey.task(retries=2, retry_delay=0.02, context=True)
+def flaky(number: int, milliseconds: float = 0, task: Any = None) -> int:
+    """Fails twice, and is retried after a moment."""
+    note(h.STARTED)
+    work(milliseconds)
+    if task.retries:
+        raise RuntimeError("not yet")
+    return number
+
+
+@huey.task()
+def locked(number: int, milliseconds: float = 0) -> int:
+    """Works inside of a lock if it gets it."""
+    note(h.STARTED)
+    try:
+        with huey.lock_task("lock"):
+            note(h.ENTERED, name="lock", room=1)
+            work(milliseconds)
+            note(h.LEFT, name="lock")
+    except TaskLockedException:
+        pass
+    return number
+
+
+@huey.task()
+def crowded(number: int, milliseconds: float = 0) -> int:
+    """Works inside of a semaphore of two places if it gets one."""
+    note(h.STARTED)
+    semaphore = TaskSemaphore(huey, "semaphore", 2)
+    place = semaphore.acquire()
+    if place is not None:
+        note(h.ENTERED, name="semaphore", room=2)
+        work(milliseconds)
+        note(h.LEFT, name="semaphore")
+        semaphore.release(place)
+    return number
+
+
+LIMIT, PER = 5, 0.1
+
+
+@huey.task()
+def limited(number: int, _milliseconds: float = 0) -> int:
+    """Makes a hit if the rate limit allows it."""
+    note(h.STARTED)
+    before = time.monotonic_ns()
+    try:
+        huey.rate_limit("rate", LIMIT, PER).acquire()
+    except RateLimitExceeded:
+        return number
+    note(h.HIT, name="rate", limit=LIMIT, per=PER, before=before, after=time.monotonic_ns())
+    return number
+
+
+@huey.task()
+def gather(*arguments: Any) -> int:
+    """The callback of a chord: what it has to get, and what it gets."""
+    *expected, values = arguments
+    note(h.STARTED)
+    note(h.GATHERED, values=values, expected=expected)
+    return sum(values)
+
+
+INTERVAL = 0.2
+
+
+@huey.periodic_task(every(seconds=INTERVAL), missed="all")
+def tick() -> None:
+    """Fires in each slot, the missed ones included."""
+    task = current_task()
+    assert task is not None
+    assert task.slot is not None
+    note(h.STARTED, slot=task.slot.timestamp())
+
+
+if SETTINGS.bug:
+    plant(SETTINGS.bug, huey)

@@ -1,77 +1,80 @@
-"""The history of a run, written outside the queue: acknowledged, started, settled; and its check."""
+"""The history of a run, written outside the queue by producers, tasks, consumers and whoever kills them.
+
+All processes append to one file, a line for each event. The kernel appends a line whole, or not at all, and
+one after the other: so the order of the lines is an order in which things happened, whoever was killed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections import Counter
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+ACKNOWLEDGED: Final = "acknowledged"
+"""The call that enqueued the task has returned. `detail`: kind, at_most_once, priority, expected, wait …"""
+CLAIMED: Final = "claimed"
+"""A dispatcher is about to claim the message."""
+STARTED: Final = "started"
+"""The task's function has begun."""
+SETTLED: Final = "settled"
+"""A settle of the message is committed. `detail`: status, whether it ends the message, whether it held."""
+ENTERED: Final = "entered"
+"""A task is inside of a lock or semaphore, `detail["name"]`, of `detail["room"]` places."""
+LEFT: Final = "left"
+"""It is about to leave."""
+HIT: Final = "hit"
+"""A rate limit allowed a hit, between `detail["before"]` and `detail["after"]` (monotonic nanoseconds)."""
+GATHERED: Final = "gathered"
+"""The callback of a chord has its list, `detail["values"]`."""
+KILLING: Final = "killing"
+"""The process `detail["victim"]` is about to be killed."""
 
 
-def note(folder: str, event: str, number: int) -> None:
-    """Append a line to the history of an event; a line is written whole, whoever is killed meanwhile."""
-    fd = os.open(f"{folder}/{event}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(fd, f"{number}\n".encode())
-    finally:
-        os.close(fd)
+class Event(NamedTuple):
+    """One line."""
+
+    at: int
+    """Nanoseconds of the monotonic clock."""
+    pid: int
+    """The process that wrote it."""
+    kind: str
+    id: str
+    """The task; empty if it is about none, or only the message is known."""
+    seq: int
+    """The message; 0 if that is not known."""
+    attempt: int
+    detail: dict[str, Any]
 
 
-def read(folder: str, event: str) -> Counter[int]:
-    """How often an event happened to each task."""
-    path = Path(folder, event)
-    return Counter(int(line) for line in path.read_text().split()) if path.exists() else Counter()
+class Recorder:
+    """Appends events to the history of a folder. It may be carried across a fork."""
 
-
-@dataclass
-class Report:
-    """What a hazard did, and what came of it."""
-
-    hazard: str
-    faults: int = 0
-    acknowledged: int = 0
-    started: int = 0
-    results: int = 0
-    dead: int = 0
-    broken: list[str] = field(default_factory=list)
-    """The promises that were broken, in words; empty if none was."""
-    note: str = ""
-    """What a hazard of another kind has to tell."""
-
-    def line(self) -> str:
-        """The report as one line."""
-        verdict = "ok" if not self.broken else "BROKEN: " + "; ".join(self.broken)
-        return (
-            f"{self.hazard:<12} {self.faults:>5} faults {self.acknowledged:>7} acknowledged "
-            f"{self.started:>7} starts {self.results:>7} results {self.dead:>5} dead   {verdict}"
-            f"{self.note and f' ({self.note})'}"
+    def __init__(self, folder: str | Path) -> None:
+        self._fd = os.open(
+            Path(folder, "history"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
 
+    def note(self, kind: str, id: str = "", seq: int = 0, attempt: int = 0, /, **detail: Any) -> None:
+        """Append one event."""
+        line = json.dumps([time.monotonic_ns(), os.getpid(), kind, id, seq, attempt, detail])
+        os.write(self._fd, line.encode() + b"\n")
 
-def check(folder: str, hazard: str, results: dict[int, int], dead: set[int]) -> Report:
-    """Hold a history against the promises.
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
 
-    Args:
-        folder: where the history is.
-        hazard: the name for the report.
-        results: of each task that has a result, how many reads of it succeeded.
-        dead: the tasks that were kept as dead.
-    """
-    acknowledged, started = read(folder, "acknowledged"), read(folder, "started")
-    report = Report(hazard, 0, len(acknowledged), started.total(), len(results), len(dead))
-    lost = [n for n in acknowledged if n not in results and n not in dead]
-    if lost:
-        report.broken.append(f"{len(lost)} acknowledged tasks without an end, such as {lost[:3]}")
-    twice = [n for n, times in results.items() if times > 1]
-    if twice:
-        report.broken.append(f"{len(twice)} results were read twice, such as {twice[:3]}")
-    again = [n for n, times in started.items() if times > 1 and n < 0]
-    if again:
-        report.broken.append(f"{len(again)} at-most-once tasks started twice, such as {again[:3]}")
-    wrongly_dead = [n for n in dead if n > 0]
-    if wrongly_dead:
-        report.broken.append(f"{len(wrongly_dead)} tasks died of crashes not their own: {wrongly_dead[:3]}")
-    unstarted = [n for n in results if not started[n]]
-    if unstarted:
-        report.broken.append(f"{len(unstarted)} results of tasks that never started, such as {unstarted[:3]}")
-    return report
+
+def read(folder: str | Path) -> list[Event]:
+    """The history so far, in order."""
+    return list(_events(Path(folder, "history")))
+
+
+def _events(path: Path) -> Iterator[Event]:
+    if path.exists():
+        with path.open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):  # the last one may be about to be written
+                    yield Event(*json.loads(line))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from liteq.storage.sqlite.database import Database
-from stress.power_loss import Tally, run, try_one
+from stress.hazards.power_loss import Tally, run, try_one
 
 PATIENCE = 60
 
@@ -22,7 +22,7 @@ def fail_until_broken(level="full", **options) -> Tally:
 
 
 def test_no_state_that_a_power_failure_leaves_breaks_a_promise():
-    report = run(seed=1, seconds=8)
+    report = run(1, 8, 2)
     assert report.broken == []
     assert report.faults > 50
     assert report.acknowledged

@@ -3,7 +3,7 @@
 Producers, a dispatcher's ledger and readers of results work on one queue while all that reaches the disk is
 recorded. Then the power fails after operations picked by chance, in all the ways of `stress.recording`.
 
-    python stress/run.py power
+    python stress/run.py power_loss
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from liteq.workers.ledger import Ledger
 from liteq.workers.pool import Pool
 from liteq.workers.recovery import recover
 from liteq.workers.shared import Journal
-from stress.history import Report
 from stress.recording import Disk, Operation, Recorder, write_state
+from stress.report import Report
 
 _TORN = 3
 """Torn states that are tried for each cut."""
@@ -48,14 +48,14 @@ _IN_HAND = 12
 class Tally:
     """What was tried, and what was found."""
 
-    report: Report = field(default_factory=lambda: Report("power"))
+    report: Report = field(default_factory=lambda: Report("power_loss"))
     states: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     most_lost: int = 0
     """Acknowledged tasks, at the most in one state, that a level below full may lose."""
 
 
-def run(seed: int, seconds: float) -> Report:
+def run(seed: int, seconds: float, _workers: int) -> Report:
     """Fail in all ways for so long, at the levels full and normal."""
     tally = Tally()
     end = time.monotonic() + seconds

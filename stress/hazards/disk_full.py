@@ -1,6 +1,6 @@
 """A disk that is full, again and again, while a consumer works and producers go on calling.
 
-    python stress/run.py full
+    python stress/run.py disk_full
 
 The disk is a small one in memory where that may be mounted; else a limit for the size of files stands in.
 """
@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,12 +26,16 @@ import psutil
 
 from liteq.exceptions import StorageFull
 from liteq.storage.sqlite.verify import verify
-from stress.hazards import Consumer, wait_until
-from stress.history import Report, check, note, read
+from stress import history as h
+from stress.checker import DEAD, Run, check
+from stress.consumer import Consumer
+from stress.report import Report
+from stress.settings import FOLDER, Settings
+from stress.waiting import wait_until
 
 _SIZE = 3 * 1024 * 1024
-_FAILS = b"Storage fails; trying again"
-_WORKS = b"Storage works again"
+_FAILS = "Storage fails; trying again"
+_WORKS = "Storage works again"
 _MOST_PROCESSOR_TIME = 0.3
 """Of a second, in each second for which the disk is full, by all processes of the consumer."""
 
@@ -74,9 +79,12 @@ class LimitedFiles(Disk):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._history = folder.parent / "history"
 
     def fill(self, consumer: Consumer) -> None:
-        self._limit(consumer, max(file.stat().st_size for file in self.folder.iterdir()) + 8192)
+        # The history, which is no part of this disk, has to have room.
+        largest = max(file.stat().st_size for file in self.folder.iterdir()) + 8192
+        self._limit(consumer, max(largest, self._history.stat().st_size + 1024 * 1024))
 
     def clear(self, consumer: Consumer) -> None:
         self._limit(consumer, resource.RLIM_INFINITY)
@@ -123,28 +131,27 @@ def may_mount() -> bool:
 class _Producer(threading.Thread):
     """Calls tasks, and notes those whose call returned; a call that is refused is made again later."""
 
-    def __init__(self, folder: str, seed: int, database: Path) -> None:
+    def __init__(self, seed: int, database: Path) -> None:
         super().__init__(name="producer")
-        self._folder = folder
         self._chance = random.Random(seed)
         self._database = str(database)
         self.go = threading.Event()
         self.stop_asked: bool = False
-        self.ids: dict[str, int] = {}
         self.refused = 0
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        from stress.app import again, huey, once
+        from stress.app import again, history, huey, once
 
         number = 0
         while not self.stop_asked:
             self.go.wait()
             number += 1
-            task, signed = (once, -number) if number % 10 == 0 else (again, number)
+            task = once if number % 10 == 0 else again
             milliseconds = self._chance.choice([0, 0, 1, 5, 300])
+            before = time.monotonic()
             try:
-                self.ids[task(signed, milliseconds).id] = signed
+                id = task(number, milliseconds).id
             except StorageFull as error:
                 self.refused += 1
                 if self._database not in str(error) or "full" not in str(error):
@@ -154,27 +161,22 @@ class _Producer(threading.Thread):
             except Exception as error:  # noqa: BLE001 -- any other is a finding
                 self.wrong.append(repr(error))
                 continue
-            note(self._folder, "acknowledged", signed)
+            detail = {"kind": "plain", "expected": number, "once": task is once, "priority": 0}
+            history.note(h.ACKNOWLEDGED, id, wait=time.monotonic() - before, **detail)
             time.sleep(min(0.05, huey.pending_count() / 2000))
 
 
-def run(seed: int, seconds: float) -> Report:
+def run(seed: int, seconds: float, workers: int) -> Report:
     """Fill the disk again and again for so long; on two kinds of disk where that is possible."""
     if may_mount():
-        half = seconds / 2
-        first = run_on(seed, half, mounted=True)
-        second = run_on(seed, half, mounted=False)
-        first.faults += second.faults
-        first.acknowledged += second.acknowledged
-        first.started += second.started
-        first.results += second.results
-        first.broken += second.broken
-        first.note = f"small disk: {first.note}; limited files: {second.note}"
-        return first
-    return run_on(seed, seconds, mounted=False)
+        first = run_on(seed, seconds / 2, workers, mounted=True)
+        second = run_on(seed, seconds / 2, workers, mounted=False)
+        second.note = f"small disk: {first.note}; limited files: {second.note}"
+        return first.joined(second)
+    return run_on(seed, seconds, workers, mounted=False)
 
 
-def run_on(seed: int, seconds: float, *, mounted: bool) -> Report:
+def run_on(seed: int, seconds: float, workers: int, *, mounted: bool) -> Report:
     """Fill one kind of disk again and again for so long, but at least once."""
     chance = random.Random(f"full {seed}")
     with (
@@ -182,10 +184,10 @@ def run_on(seed: int, seconds: float, *, mounted: bool) -> Report:
         disk(Path(folder, "disk"), mounted=mounted) as place,
     ):
         huey = _application(folder, place.folder / "queue.db")
-        consumer = Consumer(folder, workers=2)
-        producer = _Producer(folder, seed, Path(folder, "queue.db"))
+        consumer = Consumer(Settings(folder), workers)
+        producer = _Producer(seed, Path(folder, "queue.db"))
         producer.start()
-        outages = _Outages(folder, place, consumer, producer)
+        outages = _Outages(place, consumer, producer)
         end = time.monotonic() + seconds
         try:
             while not outages.number or time.monotonic() < end:
@@ -197,7 +199,7 @@ def run_on(seed: int, seconds: float, *, mounted: bool) -> Report:
             producer.join()
         wait_until(lambda: not any(huey.counts()._replace(dead=0)), timeout=120)
         code = consumer.stop()
-        report = _report(folder, producer, huey)
+        report = _report(folder, producer, huey, seconds)
         report.faults = outages.number
         report.broken += outages.broken + ([f"the consumer ended with code {code}"] if code else [])
         report.note = f"{producer.refused} calls refused, {outages.most:.0%} of a processor at the most"
@@ -209,7 +211,7 @@ def _application(folder: str, database: Path) -> Any:
     """The application, with its history outside of the disk that fills."""
     database.touch(mode=0o600)
     Path(folder, "queue.db").symlink_to(database)
-    os.environ["LITEQ_STRESS"] = folder
+    os.environ[FOLDER] = folder
     sys.modules.pop("stress.app", None)
     from stress.app import huey
 
@@ -219,8 +221,7 @@ def _application(folder: str, database: Path) -> Any:
 class _Outages:
     """Fills the disk, looks at what the consumer makes of it, and clears it."""
 
-    def __init__(self, folder: str, place: Disk, consumer: Consumer, producer: _Producer) -> None:
-        self._log = Path(folder, "log")
+    def __init__(self, place: Disk, consumer: Consumer, producer: _Producer) -> None:
         self._place = place
         self._consumer = consumer
         self._producer = producer
@@ -228,24 +229,25 @@ class _Outages:
         self.most = 0.0
         self.broken: list[str] = []
 
-    def _said(self, text: bytes) -> int:
-        return self._log.read_bytes().count(text)
-
     def have_one(self, chance: random.Random) -> None:
         """One outage, from the first refusal until all works again."""
         self._producer.go.set()
         time.sleep(chance.uniform(0.1, 0.5))
-        failed, works, refused = self._said(_FAILS), self._said(_WORKS), self._producer.refused
+        failed, works, refused = (
+            self._consumer.said(_FAILS),
+            self._consumer.said(_WORKS),
+            self._producer.refused,
+        )
         self._place.fill(self._consumer)
         self._wait(lambda: self._producer.refused > refused + 5, "a call to be refused")
-        self._wait(lambda: self._said(_FAILS) > failed, "the consumer to tell of it")
+        self._wait(lambda: self._consumer.said(_FAILS) > failed, "the consumer to tell of it")
         self._producer.go.clear()
         self._measure(chance.uniform(0.5, 1.5))
         self._place.clear(self._consumer)
-        self._wait(lambda: self._said(_WORKS) > works, "the consumer to go on")
+        self._wait(lambda: self._consumer.said(_WORKS) > works, "the consumer to go on")
         self.number += 1
-        if self._said(_FAILS) != failed + 1:
-            self.broken.append(f"the log told {self._said(_FAILS) - failed} times of one outage")
+        if self._consumer.said(_FAILS) != failed + 1:
+            self.broken.append(f"the log told {self._consumer.said(_FAILS) - failed} times of one outage")
 
     def _measure(self, seconds: float) -> None:
         """How much time of a processor the consumer takes while it can do nothing."""
@@ -267,16 +269,24 @@ class _Outages:
             self.broken.append(f"waited in vain for {what}")
 
 
-def _report(folder: str, producer: _Producer, huey: Any) -> Report:
+def _report(folder: str, producer: _Producer, huey: Any, seconds: float) -> Report:
     """Every task that was acknowledged has run, once, and nothing else has."""
-    results = {number: 1 for id, number in producer.ids.items() if huey.result(id) == number}
-    report = check(folder, "full", results, {producer.ids[task.id] for task in huey.dead()})
-    report.broken += sorted(set(producer.wrong))[:3]
-    twice = [number for number, times in read(folder, "started").items() if times > 1]
+    run = Run(h.read(folder), {})
+    acknowledged = [event.id for event in run.of(h.ACKNOWLEDGED)]
+    dead = {task.id for task in huey.dead()}
+    run.ends = {id: DEAD if id in dead else huey.result(id) for id in acknowledged}
+    run.ends = {id: end for id, end in run.ends.items() if end is not None}
+    starts = Counter(event.id for event in run.of(h.STARTED) if "slot" not in event.detail)
+    report = Report(
+        "disk_full", len(acknowledged) / seconds, 0, len(acknowledged), starts.total(), len(run.ends)
+    )
+    report.lost = len(set(acknowledged) - set(run.ends))
+    report.longest_wait = max((event.detail["wait"] for event in run.of(h.ACKNOWLEDGED)), default=0)
+    report.broken = check(run) + sorted(set(producer.wrong))[:3] + verify(f"{folder}/queue.db").problems
+    twice = [id for id, times in starts.items() if times > 1]
     if twice:
         report.broken.append(f"{len(twice)} tasks ran twice, such as {twice[:3]}")
-    unknown = set(read(folder, "started")) - set(read(folder, "acknowledged"))
+    unknown = list(set(starts) - set(acknowledged))
     if unknown:
-        report.broken.append(f"{len(unknown)} tasks ran whose call was refused, such as {list(unknown)[:3]}")
-    report.broken += verify(f"{folder}/queue.db").problems
+        report.broken.append(f"{len(unknown)} tasks ran whose call was refused, such as {unknown[:3]}")
     return report

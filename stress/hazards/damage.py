@@ -22,12 +22,12 @@ from liteq.exceptions import BadSignature
 from liteq.serializer import SignedSerializer
 from liteq.storage.sqlite.copies import backup
 from liteq.storage.sqlite.verify import verify
-from stress.history import Report
+from stress.report import Report
 
 _TASKS = 40
 
 
-def run(seed: int, seconds: float) -> Report:
+def run(seed: int, seconds: float, _workers: int) -> Report:
     """Damage one file after the other in ways picked by chance, for so long."""
     chance = random.Random(f"damage {seed}")
     report = Report("damage")

@@ -1,0 +1,252 @@
+"""Holds the history of a run against the promises.
+
+Each rule is a function of a `Run` that yields what it found broken, a line for each task.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from stress import history as h
+from stress.history import Event
+
+DEAD = "dead"
+"""The end of a task that is kept as dead."""
+ERROR = "error"
+"""The end of a task whose result is an error."""
+_EXAMPLES = 3
+
+
+@dataclass
+class Run:
+    """A history, and what is left in the queue after it."""
+
+    events: list[Event]
+    ends: dict[str, Any]
+    """Of each acknowledged task that has an end: its value, ERROR or DEAD."""
+    twice: list[str] = field(default_factory=list)
+    """Tasks whose result was there again after it had been read."""
+    workers: int = 2
+    may_be_fenced: bool = False
+    """Attempts may go on that have lost their claim: their consumer stood still."""
+    interval: float = 0
+    """Seconds between the slots of the periodic task, each of which must have fired; 0: there is none."""
+
+    def of(self, kind: str) -> Iterator[Event]:
+        """The events of a kind, in order."""
+        return (event for event in self.events if event.kind == kind)
+
+    def ids(self) -> dict[int, str]:
+        """The task of each message, as far as it is known."""
+        return {event.seq: event.id for event in self.events if event.seq and event.id}
+
+
+Rule = Callable[[Run], Iterator[str]]
+
+
+def everything_acknowledged_has_an_end(run: Run) -> Iterator[str]:
+    """Nothing is lost; and it ended as it had to."""
+    for event in run.of(h.ACKNOWLEDGED):
+        if event.id not in run.ends:
+            yield f"lost: {event.id} ({event.detail['kind']})"
+
+
+def it_ended_as_it_had_to(run: Run) -> Iterator[str]:
+    """Each kind of task has a value that only it can have; only what runs at most once dies of a kill."""
+    for event in run.of(h.ACKNOWLEDGED):
+        end = run.ends.get(event.id, event.detail["expected"])
+        if end == DEAD and event.detail["once"]:
+            continue
+        if end != event.detail["expected"]:
+            yield f"{event.id} ({event.detail['kind']}) ended with {end!r}, not {event.detail['expected']!r}"
+
+
+def no_result_is_there_twice(run: Run) -> Iterator[str]:
+    """A result that was read is gone."""
+    yield from (f"its result was read twice: {id}" for id in run.twice)
+
+
+def a_message_is_settled_once(run: Run) -> Iterator[str]:
+    """One settle at the most ends a message, and none takes effect after that."""
+    ended: dict[int, int] = {}
+    for event in run.of(h.SETTLED):
+        if not event.detail["held"]:
+            continue
+        if event.seq in ended:
+            yield f"settled twice: message {event.seq}, attempts {ended[event.seq]} and {event.attempt}"
+        if event.detail["ends"]:
+            ended[event.seq] = event.attempt
+
+
+def an_attempt_starts_once(run: Run) -> Iterator[str]:
+    """An attempt is started by one worker at the most."""
+    starts = Counter((event.seq, event.attempt) for event in run.of(h.STARTED))
+    for (seq, attempt), times in starts.items():
+        if times > 1:
+            yield f"attempt {attempt} of message {seq} started {times} times"
+
+
+def an_attempt_is_claimed_before_it_starts(run: Run) -> Iterator[str]:
+    """Nothing runs that no dispatcher has claimed."""
+    claimed = {(event.seq, event.attempt) for event in run.of(h.CLAIMED)}
+    for event in run.of(h.STARTED):
+        if (event.seq, event.attempt) not in claimed:
+            yield f"attempt {event.attempt} of message {event.seq} was never claimed"
+
+
+def nothing_runs_after_its_end(run: Run) -> Iterator[str]:
+    """No attempt begins after its message was ended, but for those that had lost their claim before."""
+    ended: dict[int, int] = {}
+    for event in run.events:
+        if event.kind == h.SETTLED and event.detail["held"] and event.detail["ends"]:
+            ended.setdefault(event.seq, event.attempt)
+        elif event.kind == h.STARTED and event.seq in ended:
+            by = ended[event.seq]
+            if not (run.may_be_fenced and event.attempt < by):
+                yield f"attempt {event.attempt} of message {event.seq} began after attempt {by} had ended it"
+
+
+def at_most_once_is_at_most_once(run: Run) -> Iterator[str]:
+    """What must not repeat starts once at the most."""
+    once = {event.id for event in run.of(h.ACKNOWLEDGED) if event.detail["once"]}
+    starts = Counter(event.id for event in run.of(h.STARTED) if event.id in once or event.detail.get("once"))
+    yield from (f"at most once, but started {n} times: {id}" for id, n in starts.items() if n > 1)
+
+
+def what_ended_well_has_started(run: Run) -> Iterator[str]:
+    """No result comes from nowhere."""
+    started = {event.id for event in run.of(h.STARTED)}
+    for event in run.of(h.ACKNOWLEDGED):
+        if run.ends.get(event.id, DEAD) != DEAD and event.id not in started:
+            yield f"a result, but never started: {event.id}"
+
+
+def one_worker_keeps_the_order(run: Run) -> Iterator[str]:
+    """With one worker and one producer, tasks of a priority first start in the order of their calls."""
+    if run.workers != 1:
+        return
+    first = _first_starts(run)
+    latest: dict[tuple[int, int], tuple[int, str]] = {}
+    for event in run.of(h.ACKNOWLEDGED):
+        if not event.detail.get("ordered") or event.id not in first:
+            continue
+        line = (event.pid, event.detail["priority"])
+        begun, before = latest.get(line, (-1, ""))
+        if first[event.id] < begun:
+            yield f"{event.id} of priority {line[1]} overtook {before}, which had been called before"
+        latest[line] = max((begun, before), (first[event.id], event.id))
+
+
+def one_worker_keeps_the_priorities(run: Run) -> Iterator[str]:
+    """With one worker, what was enqueued before it began starts in the order of priority."""
+    backlog = [event for event in run.of(h.ACKNOWLEDGED) if event.detail.get("backlog")]
+    if run.workers != 1:
+        return
+    first = _first_starts(run)
+    wanted = sorted((event for event in backlog if event.id in first), key=lambda e: -e.detail["priority"])
+    for one, other in pairwise(wanted):
+        if first[one.id] > first[other.id]:
+            priorities = f"{other.detail['priority']} before {one.detail['priority']}"
+            yield f"{other.id} started before {one.id}, priority {priorities}"
+
+
+def _first_starts(run: Run) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for place, event in enumerate(run.events):
+        if event.kind == h.STARTED:
+            first.setdefault(event.id, place)
+    return first
+
+
+def locks_hold(run: Run) -> Iterator[str]:
+    """A lock has one holder at a time, a semaphore as many as it has places."""
+    inside: defaultdict[str, dict[tuple[int, int], int]] = defaultdict(dict)
+    for event in run.events:
+        key = (event.seq, event.attempt)
+        if event.kind == h.ENTERED:
+            name, room = event.detail["name"], event.detail["room"]
+            inside[name][key] = event.pid
+            if len(inside[name]) > room:
+                yield f"{name} had {len(inside[name])} holders, message {event.seq} among them"
+        elif event.kind == h.LEFT:
+            inside[event.detail["name"]].pop(key, None)
+        elif event.kind == h.KILLING:
+            victim = event.detail["victim"]
+            for holders in inside.values():
+                for holder in [one for one, pid in holders.items() if pid == victim]:
+                    del holders[holder]
+
+
+def rate_limits_hold(run: Run) -> Iterator[str]:
+    """No span of `per` seconds holds more than `limit` hits, for all that is known of when they were."""
+    hits: defaultdict[tuple[str, int, float], list[Event]] = defaultdict(list)
+    for event in run.of(h.HIT):
+        hits[event.detail["name"], event.detail["limit"], event.detail["per"]].append(event)
+    for (name, limit, per), events in hits.items():
+        events.sort(key=lambda event: event.detail["before"])
+        for place in range(limit, len(events)):
+            span = events[place - limit : place + 1]
+            seconds = (max(e.detail["after"] for e in span) - span[0].detail["before"]) / 1e9
+            if seconds < per:
+                yield f"{name}: {limit + 1} hits within {seconds:.3f} s, {limit} are allowed in {per} s"
+
+
+def a_slot_fires_once(run: Run) -> Iterator[str]:
+    """A slot of the periodic task enqueues one task; none is left out between the first and the last."""
+    of_slot: defaultdict[float, set[int]] = defaultdict(set)
+    for event in run.of(h.STARTED):
+        if "slot" in event.detail:
+            of_slot[event.detail["slot"]].add(event.seq)
+    for slot, seqs in of_slot.items():
+        if len(seqs) > 1:
+            yield f"the slot {slot} fired {len(seqs)} times"
+    slots = sorted(of_slot)
+    for one, other in pairwise(slots):
+        if run.interval and round((other - one) / run.interval) != 1:
+            yield f"no slot between {one} and {other}"
+
+
+def a_chord_calls_back_once(run: Run) -> Iterator[str]:
+    """The callback of a chord is one message, and has the whole list."""
+    seqs: defaultdict[str, set[int]] = defaultdict(set)
+    for event in run.of(h.GATHERED):
+        seqs[event.id].add(event.seq)
+        if event.detail["values"] != event.detail["expected"]:
+            yield f"the chord {event.id} got {event.detail['values']}, not {event.detail['expected']}"
+    for id, found in seqs.items():
+        if len(found) > 1:
+            yield f"the chord {id} called back {len(found)} times"
+
+
+RULES: tuple[Rule, ...] = (
+    everything_acknowledged_has_an_end,
+    it_ended_as_it_had_to,
+    no_result_is_there_twice,
+    a_message_is_settled_once,
+    an_attempt_starts_once,
+    an_attempt_is_claimed_before_it_starts,
+    nothing_runs_after_its_end,
+    at_most_once_is_at_most_once,
+    what_ended_well_has_started,
+    one_worker_keeps_the_order,
+    one_worker_keeps_the_priorities,
+    locks_hold,
+    rate_limits_hold,
+    a_slot_fires_once,
+    a_chord_calls_back_once,
+)
+
+
+def check(run: Run) -> list[str]:
+    """What is broken: for each rule that is, in how many cases, with examples."""
+    broken = []
+    for rule in RULES:
+        found = list(rule(run))
+        if found:
+            examples = ", ".join(found[:_EXAMPLES])
+            broken.append(f"{rule.__name__.replace('_', ' ')}: {len(found)} times not, such as {examples}")
+    return broken

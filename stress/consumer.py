@@ -1,0 +1,110 @@
+"""The consumer under stress."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from liteq import SqliteHuey
+from stress import history as h
+from stress.settings import Settings
+from stress.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Consumer:
+    """A consumer of `stress.app`, or of another application, in a process of its own.
+
+    Args:
+        settings: of the run.
+        workers: how many.
+        *options: more of the command line.
+        application: the path of its queue.
+        name: of its log.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workers: int,
+        *options: str,
+        application: str = "stress.app.huey",
+        name: str = "log",
+    ) -> None:
+        self._settings = settings
+        self.log = Path(settings.folder, name)
+        # Given up after a hundred crashes: here the workers' deaths are seldom the tasks' fault.
+        common = ["-w", str(workers), "-t", "10", "--max-crashes", "100"]
+        self._command = [sys.executable, "-m", "liteq", "consume", application, *common, *options]
+        self._recorder = h.Recorder(settings.folder)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready.
+
+        Raises:
+            TimeoutError: if it is not.
+        """
+        seen = self.said("Ready in")
+        environment = {**self._settings.environment(), "PYTHONPATH": str(ROOT)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, cwd=ROOT, stderr=log, env=environment)
+        wait_until(lambda: self.said("Ready in") > seen or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise TimeoutError(f"the consumer ended with code {self.process.returncode}: see {self.log}")
+
+    def said(self, text: str) -> int:
+        """How often its log says this."""
+        return self.log.read_bytes().count(text.encode()) if self.log.exists() else 0
+
+    def children(self) -> list[psutil.Process]:
+        """Its processes, without the supervisor."""
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def dispatcher(self, huey: SqliteHuey) -> int | None:
+        """The process that claims and settles at the moment."""
+        attending = [dispatcher.pid for _, dispatcher in huey.storage.consumers().values() if dispatcher]
+        return next((child.pid for child in self.children() if child.pid in attending), None)
+
+    def kill(self, *pids: int) -> None:
+        """Kill processes of it; those that are gone already do not matter."""
+        for pid in pids:
+            self._recorder.note(h.KILLING, victim=pid)
+        for pid in pids:
+            try:
+                psutil.Process(pid).kill()
+            except psutil.NoSuchProcess:
+                continue
+
+    def kill_supervisor(self) -> None:
+        """Kill the supervisor, and wait for the end of its orphans.
+
+        Raises:
+            TimeoutError: if they work on for longer than their grace.
+        """
+        orphans = self.children()
+        self.kill(self.process.pid)
+        self.process.wait()
+        _, left = psutil.wait_procs(orphans, timeout=30)
+        if left:
+            raise TimeoutError(f"orphans work on: {[process.pid for process in left]}")
+
+    def kill_everything(self) -> None:
+        """Kill all its processes."""
+        victims = self.children()
+        self.kill(self.process.pid, *(victim.pid for victim in victims))
+        self.process.wait()
+        psutil.wait_procs(victims, timeout=30)
+
+    def stop(self, timeout: float = 60) -> int:
+        """Stop it; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)

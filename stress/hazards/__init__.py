@@ -1,0 +1,18 @@
+"""The hazards: each module's `run(seed, seconds, workers)` breaks a queue and reports what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
+
+from stress.report import Report
+
+HAZARDS: Final = ("workers", "dispatcher", "supervisor", "everything", "disk_full", "damage", "power_loss")
+"""Their names, in the order in which they are run."""
+
+
+def load(name: str) -> Callable[[int, float, int], Report]:
+    """The function that runs a hazard: of a seed, for so many seconds, with so many workers."""
+    run: Callable[[int, float, int], Report] = import_module(f"stress.hazards.{name}").run
+    return run

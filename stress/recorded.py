@@ -1,0 +1,66 @@
+"""The storage of the application under stress: as it is, but what it claims and settles is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from liteq.messages import Claim, Disposition, Settlement
+from liteq.storage.sqlite import SqliteStorage
+from stress import history as h
+
+_ENDS = (Disposition.DONE, Disposition.DEAD)
+
+
+class RecordedStorage(SqliteStorage):
+    """Notes claims before they are committed, and settles after that.
+
+    So a claim may be noted that never was, and a settle not be noted that was; no claim is missing, and no
+    settle is noted that did not happen.
+    """
+
+    recorder: ClassVar[h.Recorder]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._to_note: list[tuple[Settlement, bool]] = []
+        self._depth = 0
+
+    @contextmanager
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """See the contract."""
+        self._depth += 1
+        try:
+            with super().batch(durable=durable):
+                yield
+        except BaseException:
+            self._to_note.clear()
+            raise
+        finally:
+            self._depth -= 1
+        self._write_down()
+
+    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+        """See the contract."""
+        claims = super().claim(*arguments, **options)
+        for claim in claims:
+            self.recorder.note(h.CLAIMED, claim.id, claim.seq, claim.attempt, owner=claim.owner)
+        return claims
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract."""
+        held = super().settle(settlements, now)
+        self._to_note.extend(zip(settlements, held, strict=True))
+        if not self._depth:
+            self._write_down()
+        return held
+
+    def _write_down(self) -> None:
+        for settlement, held in self._to_note:
+            key, outcome = settlement.key, settlement.outcome
+            self.recorder.note(
+                h.SETTLED, "", key.seq, key.attempt,
+                held=held, ends=outcome.disposition in _ENDS, status=outcome.status, owner=key.owner,
+            )  # fmt: skip
+        self._to_note.clear()

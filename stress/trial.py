@@ -1,0 +1,167 @@
+"""A run of a queue under a hazard: producers, a consumer, faults, and at the end the check of the history."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from liteq import SqliteHuey, TaskException
+from liteq.storage.sqlite.verify import verify
+from stress import history as h
+from stress.checker import DEAD, ERROR, Run, check
+from stress.consumer import ROOT, Consumer
+from stress.report import Report
+from stress.settings import BUG, Settings
+from stress.waiting import Progress, wait_until
+
+INTERVAL = 0.2
+"""Of the periodic task of `stress.app`, in seconds."""
+
+
+class Trial:
+    """A folder with a queue in it, and all that works on that.
+
+    Args:
+        hazard: the name of the hazard.
+        seed: of all choices.
+        workers: of the consumer.
+        kinds: of calls, as in `stress.load`; all by default.
+        producers: how many processes make calls.
+        backlog: they wait while more tasks are pending.
+        options: of the consumer, more than the usual ones.
+        may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
+    """
+
+    def __init__(
+        self,
+        hazard: str,
+        seed: int,
+        workers: int,
+        *,
+        kinds: Sequence[str] = (),
+        producers: int = 1,
+        backlog: int = 500,
+        options: Sequence[str] = (),
+        may_be_fenced: bool = False,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
+        self.settings = Settings(self._folder.name, bug=os.environ.get(BUG, ""))
+        self.report = Report(hazard)
+        self.chance = random.Random(f"{hazard} {seed}")
+        self.huey = SqliteHuey(filename=f"{self.settings.folder}/queue.db")
+        self.recorder = h.Recorder(self.settings.folder)
+        self._workers = workers
+        self._may_be_fenced = may_be_fenced
+        self._load = [str(backlog), *kinds]
+        self._producers: list[subprocess.Popen[bytes]] = []
+        self.consumer = Consumer(self.settings, workers, *options)
+        for number in range(producers):
+            self.produce(seed * 1000 + number)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, _traceback: TracebackType | None) -> None:
+        for producer in self._producers:
+            producer.kill()
+            producer.wait()
+        if self.consumer.process.poll() is None:
+            self.consumer.kill_everything()
+        self.huey.storage.close()
+        self.recorder.close()
+        self._folder.cleanup()
+
+    def produce(self, seed: int) -> subprocess.Popen[bytes]:
+        """Start one more producer."""
+        command = [sys.executable, "-m", "stress.load", str(seed), *self._load]
+        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
+        producer = subprocess.Popen(command, cwd=ROOT, env=environment)
+        self._producers.append(producer)
+        return producer
+
+    def break_things(self, seconds: float, fault: Callable[[], bool], pause: float) -> None:
+        """Cause the fault at random times, for so long but at least once.
+
+        Args:
+            seconds: how long.
+            fault: causes it; whether it did.
+            pause: between two times, in seconds.
+        """
+        progress = Progress(self.report.hazard, seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or not self.report.faults:
+            time.sleep(self.chance.expovariate(1 / pause))
+            self.report.faults += fault()
+            progress.tell(self.report.faults, 0)
+        progress.end()
+
+    def stop_producers(self) -> None:
+        """Let the producers finish their calls, and end."""
+        for producer in self._producers:
+            producer.terminate()
+        codes = [producer.wait() for producer in self._producers]
+        if any(codes):
+            self.report.broken.append(f"producers ended with {sorted(set(codes))}")
+        self.seconds = time.monotonic() - self._began
+
+    def finish(self, timeout: float = 120) -> Report:
+        """Stop the producers, wait until all is settled, stop the consumer, and check.
+
+        Raises:
+            TimeoutError: if what is left is not settled in time.
+        """
+        self.stop_producers()
+        try:
+            wait_until(lambda: not any(self.huey.counts()._replace(dead=0)), timeout)
+        except TimeoutError:
+            self.report.broken.append(f"after {timeout} s there is still {self.huey.counts()}")
+        code = self.consumer.stop()
+        if code:
+            self.report.broken.append(f"the consumer ended with code {code}")
+        return self.judge()
+
+    def judge(self) -> Report:
+        """Check the history, and what is left in the queue."""
+        run = self._look_back()
+        acknowledged = list(run.of(h.ACKNOWLEDGED))
+        report = self.report
+        report.load = len(acknowledged) / self.seconds
+        report.acknowledged = len(acknowledged)
+        report.started = sum(1 for _ in run.of(h.STARTED))
+        report.settled = len(run.ends)
+        report.lost = sum(event.id not in run.ends for event in acknowledged)
+        report.twice = len(run.twice)
+        report.longest_wait = max((event.detail["wait"] for event in acknowledged), default=0)
+        report.broken += check(run)
+        if not acknowledged:
+            report.broken.append("no task was acknowledged")
+        report.broken += verify(f"{self.settings.folder}/queue.db").problems
+        return report
+
+    def _look_back(self) -> Run:
+        run = Run(
+            h.read(self.settings.folder), {},
+            workers=self._workers, may_be_fenced=self._may_be_fenced, interval=INTERVAL,
+        )  # fmt: skip
+        dead = {task.id for task in self.huey.dead()}
+        for event in run.of(h.ACKNOWLEDGED):
+            end = self._end_of(event.id, dead)
+            if end is not None:
+                run.ends[event.id] = end
+                if self.huey.result(event.id) is not None:
+                    run.twice.append(event.id)
+        return run
+
+    def _end_of(self, id: str, dead: set[str]) -> Any:
+        try:
+            return self.huey.result(id)
+        except TaskException:
+            return DEAD if id in dead else ERROR
