@@ -12,8 +12,8 @@ from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
 from stress import history as h
-from stress.planted import plant
-from stress.recorded import RecordedStorage
+from stress.planted import BUGS
+from stress.recorded import RecordedStorage, recorded
 from stress.settings import Settings
 
 SETTINGS = Settings.of_environment()
@@ -21,7 +21,9 @@ history = h.Recorder(SETTINGS.folder)
 RecordedStorage.recorder = history
 
 huey = SqliteHuey(
-    filename=f"{SETTINGS.folder}/queue.db", durability=SETTINGS.durability, storage_class=RecordedStorage
+    filename=f"{SETTINGS.folder}/queue.db",
+    durability=SETTINGS.durability,
+    storage_class=recorded(BUGS[SETTINGS.bug]) if SETTINGS.bug else RecordedStorage,
 )
 
 
@@ -135,7 +137,3 @@ def tick() -> None:
     assert task is not None
     assert task.slot is not None
     note(h.STARTED, slot=task.slot.timestamp())
-
-
-if SETTINGS.bug:
-    plant(SETTINGS.bug, huey)

@@ -222,11 +222,24 @@ def a_chord_calls_back_once(run: Run) -> Iterator[str]:
             yield f"the chord {id} called back {len(found)} times"
 
 
+def a_task_ends_once(run: Run) -> Iterator[str]:
+    """A task has one end, in whichever of its messages."""
+    ids = run.ids()
+    ends = Counter(
+        ids[event.seq]
+        for event in run.of(h.SETTLED)
+        if event.seq in ids and event.detail["held"] and event.detail["ends"]
+        and event.detail["status"] != "retrying"
+    )  # fmt: skip
+    yield from (f"{id} ended {times} times" for id, times in ends.items() if times > 1)
+
+
 RULES: tuple[Rule, ...] = (
     everything_acknowledged_has_an_end,
     it_ended_as_it_had_to,
     no_result_is_there_twice,
     a_message_is_settled_once,
+    a_task_ends_once,
     an_attempt_starts_once,
     an_attempt_is_claimed_before_it_starts,
     nothing_runs_after_its_end,

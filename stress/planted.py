@@ -1,15 +1,162 @@
-"""Bugs that can be planted in the application under stress, to show that the checker finds each of them."""
+"""Bugs that can be planted in the storage under stress, to show that the checker finds each of them."""
 
 from __future__ import annotations
 
-from liteq import SqliteHuey
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from liteq.messages import Claim, Disposition, Message, Outcome, Settlement
+from liteq.storage.base import Holder, Instant
+from liteq.storage.sqlite import SqliteStorage
+
+_NOW_AND_THEN = 50
+_GAP = 0.003
+"""Seconds between two transactions that ought to be one."""
 
 
-def plant(bug: str, huey: SqliteHuey) -> None:
-    """Plant a bug in this process and those forked from it.
+class SplitTransaction(SqliteStorage):
+    """The end of a claim and its effects are two transactions."""
 
-    Raises:
-        KeyError: if there is no such bug.
-    """
-    del huey
-    raise KeyError(bug)
+    _apart: Sequence[Settlement] = ()
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract, which this breaks."""
+        bare = [
+            s._replace(outcome=s.outcome._replace(results=(), messages=(), joins=())) for s in settlements
+        ]
+        held = super().settle(bare, now)
+        self._apart = [s for s, holds in zip(settlements, held, strict=True) if holds]
+        return held
+
+    @contextmanager
+    def batch(self, *, durable: bool = True) -> Iterator[None]:
+        """See the contract, which this breaks."""
+        with super().batch(durable=durable):
+            yield
+        apart, self._apart = self._apart, ()
+        if apart:
+            time.sleep(_GAP)
+        for settlement in apart:
+            self.apply(settlement, 0)
+
+
+class NoRecovery(SqliteStorage):
+    """What a dead consumer held is not found."""
+
+    def held(self, _owner: int) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return []
+
+
+class ForgottenCrash(SqliteStorage):
+    """The death of a worker is not settled."""
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract, which this breaks."""
+        super().settle([s for s in settlements if s.outcome.status != "crashed"], now)
+        return [True] * len(settlements)
+
+
+class AtLeastOnce(SqliteStorage):
+    """What must not repeat is claimed as if it might."""
+
+    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return [claim._replace(at_most_once=False) for claim in super().claim(*arguments, **options)]
+
+
+class ClaimedTwice(SqliteStorage):
+    """A claim is handed out again now and then, to another worker perhaps."""
+
+    _claims = 0
+    _before: Sequence[Claim] = ()
+
+    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        claims = super().claim(*arguments, **options)
+        self._claims += 1
+        again = [] if self._claims % _NOW_AND_THEN else self._before[:1]
+        self._before = claims or self._before
+        return [*claims, *again]
+
+
+class Resurrected(SqliteStorage):
+    """A task that has ended goes back to the queue now and then."""
+
+    _settles = 0
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract, which this breaks."""
+        return super().settle([self._spoilt(settlement) for settlement in settlements], now)
+
+    def _spoilt(self, settlement: Settlement) -> Settlement:
+        self._settles += 1
+        if self._settles % _NOW_AND_THEN or settlement.outcome.disposition != Disposition.DONE:
+            return settlement
+        return settlement._replace(outcome=Outcome(Disposition.BACK, "complete", settlement.outcome.results))
+
+
+class LostCall(SqliteStorage):
+    """A call returns now and then although its task was not stored."""
+
+    _puts = 0
+
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """See the contract, which this breaks."""
+        self._puts += 1
+        if self._puts % _NOW_AND_THEN:
+            super().put(messages, now)
+
+
+class SharedLock(SqliteStorage):
+    """A lock has room for one more."""
+
+    def acquire_lock(self, holder: Holder, *, limit: int, now: int) -> bool:
+        """See the contract, which this breaks."""
+        return super().acquire_lock(holder, limit=limit + 1, now=now)
+
+
+class LaxLimit(SqliteStorage):
+    """A rate limit lets one more pass."""
+
+    def hit(self, name: str, *, limit: int, per: int, clock: Callable[[], Instant]) -> int:
+        """See the contract, which this breaks."""
+        return super().hit(name, limit=limit + 1, per=per, clock=clock)
+
+
+class SlotTwice(SqliteStorage):
+    """A slot fires although it has fired."""
+
+    def take_slot(self, name: str, slot: int) -> bool:
+        """See the contract, which this breaks."""
+        super().take_slot(name, slot)
+        return True
+
+    def know_slot(self, name: str, slot: int) -> int:
+        """See the contract, which this breaks."""
+        return super().know_slot(name, slot) - 1_000_000
+
+
+class EarlyCallback(SqliteStorage):
+    """A chord calls back before its last member has ended."""
+
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """See the contract, which this breaks."""
+        super().put([m._replace(gathers=m.gathers - 1) if m.gathers else m for m in messages], now)
+
+
+BUGS: Final[dict[str, type[SqliteStorage]]] = {
+    "split-transaction": SplitTransaction,
+    "no-recovery": NoRecovery,
+    "forgotten-crash": ForgottenCrash,
+    "at-least-once": AtLeastOnce,
+    "claimed-twice": ClaimedTwice,
+    "resurrected": Resurrected,
+    "lost-call": LostCall,
+    "shared-lock": SharedLock,
+    "lax-limit": LaxLimit,
+    "slot-twice": SlotTwice,
+    "early-callback": EarlyCallback,
+}

@@ -64,3 +64,8 @@ class RecordedStorage(SqliteStorage):
                 held=held, ends=outcome.disposition in _ENDS, status=outcome.status, owner=key.owner,
             )  # fmt: skip
         self._to_note.clear()
+
+
+def recorded(storage: type[SqliteStorage]) -> type[RecordedStorage]:
+    """The same for another kind of storage."""
+    return type(f"Recorded{storage.__name__}", (RecordedStorage, storage), {})

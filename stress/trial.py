@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from stress import history as h
 from stress.checker import DEAD, ERROR, Run, check
 from stress.consumer import ROOT, Consumer
 from stress.report import Report
-from stress.settings import BUG, Settings
+from stress.settings import Settings
 from stress.waiting import Progress, wait_until
 
 INTERVAL = 0.2
@@ -37,6 +36,7 @@ class Trial:
         backlog: they wait while more tasks are pending.
         options: of the consumer, more than the usual ones.
         may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
+        bug: one of `stress.planted`, for a test of the checker.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class Trial:
         backlog: int = 500,
         options: Sequence[str] = (),
         may_be_fenced: bool = False,
+        bug: str = "",
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
-        self.settings = Settings(self._folder.name, bug=os.environ.get(BUG, ""))
+        self.settings = Settings(self._folder.name, bug=bug)
         self.report = Report(hazard)
         self.chance = random.Random(f"{hazard} {seed}")
         self.huey = SqliteHuey(filename=f"{self.settings.folder}/queue.db")

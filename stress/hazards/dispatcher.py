@@ -11,12 +11,13 @@ _PAUSE = 0.3
 def run(seed: int, seconds: float, workers: int) -> Report:
     """Kill one dispatcher after the other."""
     with Trial("dispatcher", seed, workers) as trial:
-
-        def kill() -> bool:
-            pid = trial.consumer.dispatcher(trial.huey)
-            if pid is not None:
-                trial.consumer.kill(pid)
-            return pid is not None
-
-        trial.break_things(seconds, kill, _PAUSE)
+        trial.break_things(seconds, lambda: kill_dispatcher(trial), _PAUSE)
         return trial.finish()
+
+
+def kill_dispatcher(trial: Trial) -> bool:
+    """Kill the one that works at the moment, if there is one."""
+    pid = trial.consumer.dispatcher(trial.huey)
+    if pid is not None:
+        trial.consumer.kill(pid)
+    return pid is not None
