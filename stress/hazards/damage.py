@@ -1,5 +1,7 @@
 """Damaged files: a use of one works, or ends with an error that names it; and `verify` finds the damage.
 
+So it is with files that are gone, of others, or only to be read; these are left as they are.
+
 python stress/run.py damage
 """
 
@@ -25,6 +27,10 @@ from liteq.storage.sqlite.verify import verify
 from stress.report import Report
 
 _TASKS = 40
+_NOBODY = 65534
+_READS = {"listing", "reading a key", "locking", "listing the dead", "results", "checkpointing"}
+_KINDS = ["page", "page", "cut", "wal", "foreign", "vanished", *(["read-only"] if os.geteuid() == 0 else [])]
+"""Who is root may write everywhere, and become somebody else who may not."""
 
 
 def run(seed: int, seconds: float, _workers: int) -> Report:
@@ -57,13 +63,17 @@ class _Case:
         self._chance = chance
         self._path = folder / "queue.db"
         self._wal = folder / "queue.db-wal"
-        self.kind = chance.choice(["page", "page", "cut", "wal"])
+        self.kind = chance.choice(_KINDS)
         self.verdict = "not found"
         self.broken: list[str] = []
 
     def run(self) -> None:
         """Make it, damage it, look at it, use it."""
         self._make()
+        others = {"foreign": self._be_foreign, "vanished": self._vanish, "read-only": self._only_read}
+        if self.kind in others:
+            others[self.kind]()
+            return
         surely = {"page": self._damage_page, "cut": self._cut, "wal": self._damage_wal}[self.kind]()
         damaged = self._contents()
         found = self._verify(surely)
@@ -207,6 +217,50 @@ class _Case:
         else:
             if found and verify(str(copy)).problems:
                 self._say("a backup was made that is not whole")
+
+    # Files that are whole, but can't be used
+
+    def _be_foreign(self) -> None:
+        connection = apsw.Connection(str(self._path))
+        connection.execute("PRAGMA application_id = 1")
+        connection.execute("CREATE TABLE of_another (value)")
+        connection.close()
+        self._refuse()
+
+    def _only_read(self) -> None:
+        """As a user who may read the file, and write neither it nor its folder."""
+        self._folder.chmod(0o755)
+        self._path.chmod(0o644)
+        os.seteuid(_NOBODY)
+        try:
+            self._refuse(may_read=True)
+        finally:
+            os.seteuid(0)
+
+    def _refuse(self, *, may_read: bool = False) -> None:
+        before = self._contents()
+        huey, tasks = _application(self._path)
+        for what, use in _uses(huey, tasks):
+            worked = self._try(what, use)
+            if worked and not (may_read and what in _READS):
+                self._say(f"{what} works on a {self.kind} file")
+        huey.storage.close()
+        if self._contents() != before:
+            self._say(f"a {self.kind} file was changed")
+
+    def _vanish(self) -> None:
+        """The folder is away for a while, under an open queue."""
+        huey, tasks = _application(self._path)
+        before = huey.storage.pending_count()
+        away = self._folder.with_name(f"{self._folder.name}-away")
+        self._folder.rename(away)
+        for what, use in _uses(huey, tasks):
+            if self._try(what, use) and what != "checkpointing":
+                self._say(f"{what} works on a file that is gone")
+        away.rename(self._folder)
+        if huey.storage.pending_count() != before:
+            self._say("tasks are gone with the folder that is back")
+        huey.storage.close()
 
 
 def _flipped(page: bytes, chance: random.Random) -> bytes:
