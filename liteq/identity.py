@@ -88,12 +88,22 @@ if hasattr(os, "register_at_fork"):
 
 def is_stopped(pid: int) -> bool:
     """Whether a process stands still (SIGSTOP, a debugger), so that nothing follows from its silence."""
+    return standstill(pid) in {"stopped", "traced"}
+
+
+def standstill(pid: int) -> str:
+    """How a process stands still: stopped, traced (by a debugger), zombie; empty if it does not."""
     import psutil
 
+    names = {
+        psutil.STATUS_STOPPED: "stopped",
+        psutil.STATUS_TRACING_STOP: "traced",
+        psutil.STATUS_ZOMBIE: "zombie",
+    }
     try:
-        return bool(psutil.Process(pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP})
+        return names.get(psutil.Process(pid).status(), "")
     except psutil.NoSuchProcess:
-        return False
+        return ""
 
 
 def is_gone(identity: Identity) -> bool | None:

@@ -94,6 +94,8 @@ class Verdict(IntEnum):
     NONE = 0
     TIMEOUT = 1
     TERMINATED = 2
+    MEMORY = 3
+    """It uses too much of it: that counts as a crash."""
 
 
 class EndKind(IntEnum):

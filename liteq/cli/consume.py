@@ -43,6 +43,11 @@ def _workers(group: Any) -> None:
     group.add_argument("-k", "--worker-type", default="process", metavar="TYPE", help="process (the default)")
     group.add_argument("-M", "--max-tasks", type=int, metavar="N", help="replace a worker after N tasks")
     group.add_argument(
+        "--max-memory", type=_size, metavar="SIZE",
+        help="replace a worker that has more memory for itself (512M, 1G); stop a task at twice as much",
+    )  # fmt: skip
+    group.add_argument("--max-age", type=float, metavar="SECONDS", help="replace a worker after so long")
+    group.add_argument(
         "-C", "--disable-health-check", action="store_true", help="do not replace a worker that died"
     )
     group.add_argument(
@@ -53,6 +58,23 @@ def _workers(group: Any) -> None:
         "--max-crashes", type=int, default=3, metavar="N",
         help="give a task up after it ended N workers (3)",
     )  # fmt: skip
+    group.add_argument(
+        "--warn-after", type=float, default=600, metavar="SECONDS",
+        help="warn of a task without a timeout that has run for so long; 0 is never (600)",
+    )  # fmt: skip
+    group.add_argument(
+        "--start-timeout", type=float, default=60, metavar="SECONDS",
+        help="what a worker has to get ready before it is killed (60)",
+    )  # fmt: skip
+
+
+def _size(text: str) -> int:
+    from liteq.workers.memory import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _stopping(group: Any) -> None:
@@ -133,6 +155,10 @@ def run(arguments: argparse.Namespace) -> int:
         worker_type=arguments.worker_type,
         periodic=not arguments.no_periodic,
         max_tasks=arguments.max_tasks,
+        max_memory=arguments.max_memory,
+        max_age=arguments.max_age,
+        warn_after=arguments.warn_after,
+        start_timeout=arguments.start_timeout,
         shutdown_timeout=arguments.shutdown_timeout,
         graceful_signal=arguments.graceful_signal,
         restart_workers=not arguments.disable_health_check,

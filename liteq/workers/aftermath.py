@@ -52,7 +52,7 @@ class Aftermath:
             return []
         if gone.requested:
             return [returned(self._huey, claim, "interrupted", attempted) for claim in claims]
-        if not claims:
+        if not claims and gone.exit_code:
             self._announce(None, s.SIGNAL_WORKER_DIED)
         return [self._crashed(claim, gone.how, attempted) for claim in claims]
 

@@ -105,7 +105,9 @@ class Child:
         self._replace = False
         if self.state in {State.NEW, State.BACKOFF}:
             self._move(State.GONE, now)
-        elif self.state in {State.STARTING, State.READY}:
+        elif self.state is State.STARTING:
+            self._move(State.STOPPING, now, self._deadline)  # one that hangs before it is ready must end, too
+        elif self.state is State.READY:
             self._move(State.STOPPING, now)
         if grace is not None:
             self.limit(now, grace)

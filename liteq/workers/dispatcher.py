@@ -16,7 +16,6 @@ from typing import Any
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageError
-from liteq.identity import is_stopped
 from liteq.messages import BACK, ClaimKey, Disposition, Settlement, Verdict
 from liteq.outcomes import dead_outcome
 from liteq.workers import wire
@@ -24,16 +23,15 @@ from liteq.workers.aftermath import Aftermath
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
 from liteq.workers.deputy import Deputy, Orphan
+from liteq.workers.health import Health
 from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger
 from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.recovery import returned
 from liteq.workers.shared import Board, Journal
 from liteq.workers.watch import Watch
-from liteq.workers.watchdog import Watchdog
 
 logger = logging.getLogger("huey.consumer")
 
@@ -78,7 +76,7 @@ class Dispatcher:
         self._beat = Beat(huey, options.periodic)
         self._beat.start(clock.now())
         self._ledger = Ledger(huey, owner, lease, self._beat, journal)
-        self._watchdog = Watchdog(huey.storage, owner, board, int(options.timeout_grace * clock.SECOND))
+        self._health = Health(huey.storage, owner, board, options)
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._notes = Notes(huey.storage, board)
@@ -127,7 +125,7 @@ class Dispatcher:
             self._watch.timeout(),
             None if self._draining else clock.seconds_until(self._ledger.next_due(), now),
             clock.seconds_until(self._pool.next_stuck(), monotonic),
-            clock.seconds_until(self._watchdog.next_look(self._pool), monotonic),
+            clock.seconds_until(self._health.next_look(self._pool), monotonic),
             clock.seconds_until(self._deputy.deadline, monotonic),
             clock.seconds_until(self._chores.next_pruning, monotonic),
             clock.seconds_until(self._inheritance.deadline, monotonic),
@@ -160,7 +158,7 @@ class Dispatcher:
 
     def _storage_changed(self) -> None:
         self._ledger.look = True
-        self._watchdog.storage_changed()
+        self._health.storage_changed()
         self._beat.storage_changed()
 
     def _read_reports(self, worker: Worker) -> None:
@@ -168,6 +166,10 @@ class Dispatcher:
             self._take_report(wire.unpack_report(packet), worker)
 
     def _take_report(self, report: wire.Report, worker: Worker | None) -> None:
+        if report.is_leaving:
+            if worker is not None:
+                self._retire(worker)
+            return
         claim = worker.reported(report, clock.monotonic()) if worker is not None else None
         claim = claim or self._inheritance.take((report.seq, report.attempt))
         attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
@@ -232,7 +234,7 @@ class Dispatcher:
     # Workers
 
     def _attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
-        worker = Worker(message.token, message.place, message.pid, line, far_end)
+        worker = Worker(message.token, message.place, message.pid, line, far_end, message.since)
         if self._inheritance.is_open:
             self._take_back(worker)
         attempt = message.last or self._board.read(message.place)
@@ -258,20 +260,21 @@ class Dispatcher:
         worker.retiring = True
         self._take_back(worker)
 
-    def _stop(self, worker: Worker, verdict: Verdict) -> None:
+    def _stop(self, worker: Worker, verdict: Verdict, why: str) -> None:
         """Have the supervisor end what a worker is at; with NONE, only take back what it is not."""
         attempt = self._board.read(worker.index)
         if not verdict:
             self._take_back(worker)
+            self._ledger.look = True
             return
         self._retire(worker)
         claim = worker.in_hand.get(attempt)
         if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other any more
             logger.warning(
-                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, verdict.name.lower()
+                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, why or verdict.name.lower()
             )
             worker.condemned = True
-            self._control.send(wire.Condemn(worker.token, attempt, verdict))
+            self._control.send(wire.Condemn(worker.token, attempt, verdict, why))
 
     def _bury(self, worker: Worker, gone: wire.Gone) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
@@ -318,19 +321,14 @@ class Dispatcher:
 
     def _rearrange(self, monotonic: int) -> None:
         """Take back what should not wait any longer where it is, and stop what should have ended."""
-        for worker, verdict in self._watchdog.doomed(self._pool, monotonic):
-            self._stop(worker, verdict)
+        for order in self._health.look(self._pool, monotonic):
+            self._stop(*order)
         overtaken = self._ledger.outranks(self._pool) or self._ledger.holds_back(self._pool)
         for worker in self._pool:
             if overtaken or worker.is_stuck(monotonic):
                 self._take_back(worker)
                 self._ledger.look = True
-        for claim in self._inheritance.unaccounted(monotonic):
-            if any(is_stopped(worker.pid) for worker in self._pool):
-                # One that was stopped in the instant between taking a task and saying so may have it.
-                self._ledger.settle(returned(self._huey, claim, "its dispatcher died"))
-            else:
-                self._ledger.settle(Settlement(claim.key, BACK))  # it never left the dead dispatcher
+        self._ledger.settle(*self._inheritance.unaccounted(monotonic, self._huey, self._pool))
 
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""

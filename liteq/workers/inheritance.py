@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from liteq import clock
-from liteq.messages import Claim
-from liteq.workers.pool import Attempt
+from liteq.api import Huey
+from liteq.identity import is_stopped
+from liteq.messages import BACK, Claim, Settlement
+from liteq.workers.pool import Attempt, Pool
+from liteq.workers.recovery import returned
 
 _PATIENCE = 1 * clock.SECOND
 
@@ -37,11 +40,14 @@ class Inheritance:
         if self._claims and self.deadline is None:
             self.deadline = monotonic + _PATIENCE
 
-    def unaccounted(self, monotonic: int) -> list[Claim]:
-        """The claims that nobody has, once the patience is over."""
+    def unaccounted(self, monotonic: int, huey: Huey, pool: Pool) -> list[Settlement]:
+        """The ends of the claims that nobody has, once the patience is over."""
         if self.deadline is None or (self._claims and monotonic < self.deadline):
             return []
         claims = list(self._claims.values())
         self._claims.clear()
         self.deadline = None
-        return claims
+        if any(is_stopped(worker.pid) for worker in pool):
+            # One that was stopped in the instant between taking a task and saying so may have it.
+            return [returned(huey, claim, "its dispatcher died") for claim in claims]
+        return [Settlement(claim.key, BACK) for claim in claims]  # they never left the dead dispatcher

@@ -106,7 +106,7 @@ class Launcher:
         ends = [socket.socket(fileno=fd) for fd in descriptors]
         control = Control(ends[0])
         if spec.kind == "worker":
-            return worker_main(huey, spec, control, ends[1], self.board)
+            return worker_main(huey, self._options, spec, control, ends[1], self.board)
         return dispatcher_main(
             huey, self._options, self._supervisor, spec.owner, control, self.board, self._journal
         )

@@ -45,7 +45,7 @@ class Liaison:
     def attach(self, place: Place) -> None:
         """Tell of a worker, and hand over both ends of its line."""
         if place.ends is not None and place.pid is not None:
-            message = wire.Attach(place.token, place.index, place.pid)
+            message = wire.Attach(place.token, place.index, place.pid, since=place.since)
             self.tell(message, *(end.fileno() for end in place.ends))
 
     def departed(self, departed: Departed) -> None:

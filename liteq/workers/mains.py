@@ -72,9 +72,16 @@ def _attend(huey: Huey, owner: int) -> None:
             return
 
 
-def worker_main(huey: Huey, spec: ChildSpec, control: wire.Control, line: socket.socket, board: Board) -> int:
+def worker_main(
+    huey: Huey,
+    options: ConsumerOptions,
+    spec: ChildSpec,
+    control: wire.Control,
+    line: socket.socket,
+    board: Board,
+) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
-    worker = Worker(huey, spec, line, board)
+    worker = Worker(huey, spec, line, board, options.max_memory)
     signal.signal(signal.SIGTERM, worker.interrupt)
     huey.registry.in_worker = True
     huey.hooks.startup.run()

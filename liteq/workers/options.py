@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
+from liteq.workers.memory import MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class ConsumerOptions:
     periodic: bool = True
     max_tasks: int | None = None
     """Replace a worker after so many tasks."""
+    max_memory: int | None = None
+    """Bytes that a worker may have for itself: one that has more is replaced after its running task. A task
+    with which its worker has more than twice as many is stopped, and that counts as a crash."""
+    max_age: float | None = None
+    """Replace a worker after so long, once its running task has ended."""
+    warn_after: float = 600
+    """Log a warning when a task without a timeout has run for so long; 0 is never."""
+    start_timeout: float = 60
+    """How long a worker, with its hooks of `on_startup`, may take to be ready before it is killed."""
     shutdown_timeout: float | None = None
     """How long a stop waits for running tasks before it interrupts them; None waits for ever."""
     graceful_signal: str | None = None
@@ -65,6 +75,14 @@ class ConsumerOptions:
         _check(
             "shutdown_timeout", self.shutdown_timeout, float, lambda value: value >= 0, "0 or more seconds"
         )
+        _check("warn_after", self.warn_after, float, lambda value: value >= 0, "0 or more seconds")
+        _check(
+            "max_memory",
+            self.max_memory,
+            int,
+            lambda value: value >= MEGABYTE,
+            "1 MB or more, in bytes; write 512M",
+        )
         _check("backoff", self.backoff, float, lambda value: value >= 1, "a number, 1 or more")
         for name in _PERIODS:
             _check(name, getattr(self, name), float, lambda value: value > 0, "seconds, more than 0")
@@ -76,6 +94,8 @@ class ConsumerOptions:
 
 
 _PERIODS = (
+    "max_age",
+    "start_timeout",
     "health_check_interval",
     "delay",
     "max_delay",
@@ -84,7 +104,7 @@ _PERIODS = (
     "timeout_grace",
     "lease",
 )
-_OPTIONAL = {"max_tasks", "shutdown_timeout", "delay", "max_delay"}
+_OPTIONAL = {"max_tasks", "max_memory", "max_age", "shutdown_timeout", "delay", "max_delay"}
 
 
 def _check(name: str, value: Any, kind: type, holds: Callable[[Any], bool], wanted: str) -> None:

@@ -5,10 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
+from typing import NamedTuple
 
+from liteq import clock
+from liteq.messages import Verdict
 from liteq.workers import wire
 from liteq.workers.child import Child, Policy, State
+from liteq.workers.process import describe_exit
+from liteq.workers.shared import Board
+
+
+class End(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    """Its exit code, or the negative number of the signal that killed it."""
+    peak: int
+    """Bytes of memory that it had at the most."""
+
+    def __str__(self) -> str:
+        return f"{describe_exit(self.code)}, peak memory {self.peak >> 20} MB"
 
 
 class Place:
@@ -23,6 +41,9 @@ class Place:
         self.control: wire.Control | None = None
         self.ends: tuple[socket.socket, socket.socket] | None = None
         """Of a worker: the dispatcher's end of its line, and its own."""
+        self.since = 0
+        """When its process was ready, in microseconds of the monotonic clock; 0 if it is not yet."""
+        self._blame = ""
         self._told = False
 
     def __str__(self) -> str:
@@ -55,7 +76,38 @@ class Place:
         """A new process is about to fill the place."""
         self.token = token
         self.pid = None
+        self.since = 0
+        self._blame = ""
         self._told = False
+
+    def ready(self, pid: int) -> None:
+        """Its process says that it works; the template's word of it may come later."""
+        self.pid = pid
+        self.since = clock.monotonic()
+        self.child.ready(time.monotonic())
+
+    def condemn(self, why: wire.Condemn, board: Board) -> None:
+        """End the process, whose place another one is to take: TERM and KILL, or KILL at once."""
+        now = time.monotonic()
+        self.child.replace(now)
+        if why.verdict is Verdict.MEMORY:  # it may take more of it with every moment
+            self._blame = why.why
+            self.signal(signal.SIGKILL)
+        else:
+            board.condemn(self.index, why.verdict)
+            self.child.limit(now, 0)
+
+    def gone(self, end: End, board: Board, *, requested: bool) -> wire.Gone:
+        """What is to be told of the end of its process, which may have been requested."""
+        return wire.Gone(
+            self.token,
+            self._blame or str(end),
+            requested and not self._blame,
+            board.verdict(self.index),
+            board.started(self.index),
+            end.code,
+            end.peak,
+        )
 
     def forsake(self, now: float) -> None:
         """The template died before it made the process: nothing of it is left."""

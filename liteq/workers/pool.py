@@ -32,18 +32,25 @@ class Worker:
         pid: its process.
         line: the dispatcher's end of the line to it.
         far_end: a duplicate of its own end: what it has not read yet can be taken back from there.
+        since: when it was ready, in microseconds of the monotonic clock.
     """
 
-    def __init__(self, token: int, index: int, pid: int, line: socket.socket, far_end: socket.socket) -> None:
+    def __init__(
+        self, token: int, index: int, pid: int, line: socket.socket, far_end: socket.socket, since: int = 0
+    ) -> None:
         self.token = token
         self.index = index
         self.pid = pid
+        self.since = since
         self.line = line
         self._far_end = far_end
         self.in_hand: dict[Attempt, Claim] = {}
         self.handed_out = 0
         self.retiring = False
         self.stopped = False
+        """It has been told to end."""
+        self.halted = False
+        """It stands still (SIGSTOP, a debugger)."""
         self.condemned = False
         self.last_report = 0
         self.look_at: int | None = None
@@ -54,7 +61,7 @@ class Worker:
     @property
     def room(self) -> int:
         """How many more tasks it should get: one if it is idle, more the shorter its tasks are."""
-        if self.retiring or self._full:
+        if self.retiring or self.halted or self._full:
             return 0
         depth = min(_MAX_DEPTH, 1 + int(_PREFETCHED_TIME / max(self._duration, 1.0)))
         held = len(self.in_hand)
@@ -175,7 +182,9 @@ class Pool:
 
     def idle(self) -> int:
         """How many workers have nothing in hand."""
-        return sum(not worker.in_hand and not worker.retiring for worker in self._workers.values())
+        return sum(
+            not (worker.in_hand or worker.retiring or worker.halted) for worker in self._workers.values()
+        )
 
     def _room(self, worker: Worker) -> int:
         if self._max_tasks is None:

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import time
-from typing import NamedTuple
 
 import liteq
 from liteq.workers import wire
@@ -20,8 +19,8 @@ from liteq.workers.launcher import Launcher
 from liteq.workers.liaison import Liaison
 from liteq.workers.lines import Lines
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.place import Departed, Place
-from liteq.workers.process import become_subreaper, describe_exit, ignore
+from liteq.workers.place import Departed, End, Place
+from liteq.workers.process import become_subreaper, ignore
 from liteq.workers.roll import Roll
 from liteq.workers.template import Forked, Loaded, LoadFailed
 from liteq.workers.templates import Templates
@@ -52,7 +51,11 @@ class Supervisor:
         self._options = options
         self._launcher = Launcher(path, options)
         self._dispatcher = Place("dispatcher", 0, Policy(kill_after=options.kill_after, lives=3))
-        policy = Policy(restart=options.restart_workers, kill_after=options.kill_after)
+        policy = Policy(
+            restart=options.restart_workers,
+            start_timeout=options.start_timeout,
+            kill_after=options.kill_after,
+        )
         self._workers = [Place("worker", index, policy) for index in range(options.workers)]
         self._places = [self._dispatcher, *self._workers]
         self._liaison = Liaison(self._dispatcher, self._workers)
@@ -65,7 +68,9 @@ class Supervisor:
         self._announced = False
         self._started = time.monotonic()
         self._lines = Lines()
-        self._templates = Templates(self._launcher, self._lines, self._close_inherited, self)
+        self._templates = Templates(
+            self._launcher, self._lines, self._close_inherited, self, options.start_timeout
+        )
         self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -90,7 +95,7 @@ class Supervisor:
 
     def _timeout(self) -> float | None:
         deadlines = [place.child.next_deadline() for place in self._places]
-        deadlines.append(self._roll.next_deadline(self._dispatcher))
+        deadlines += [self._roll.next_deadline(self._dispatcher), self._templates.next_deadline()]
         waits = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         return max(0.0, min(waits)) if waits else None
 
@@ -188,6 +193,7 @@ class Supervisor:
 
     def _act(self, now: float) -> None:
         """Do what is due for each child."""
+        self._templates.watch(now)
         replaced = self._roll.step(now, self._dispatcher)
         if replaced is not None:
             leaves = replaced is self._dispatcher
@@ -212,7 +218,8 @@ class Supervisor:
         elif action is Action.TERMINATE:
             place.signal(signal.SIGTERM)
         elif action is Action.KILL:
-            logger.warning("The %s (pid %s) does not end: killing it", place, place.pid)
+            what = "is not ready in time" if place.child.state is State.STARTING else "does not end"
+            logger.warning("The %s (pid %s) %s: killing it", place, place.pid, what)
             place.signal(signal.SIGKILL)
 
     def _read_child(self, place: Place) -> None:
@@ -230,8 +237,7 @@ class Supervisor:
                 self._fail(EXIT_STORAGE, message.text)
                 place.child.stop(time.monotonic(), None)
             elif isinstance(message, wire.WorkerReady):
-                place.pid = message.pid  # the template's word of it may come later than its own
-                place.child.ready(time.monotonic())
+                place.ready(message.pid)
                 self._liaison.attach(place)
         if not self._announced and all(place.child.state is State.READY for place in self._places):
             self._announced = True
@@ -242,9 +248,7 @@ class Supervisor:
         place = next((place for place in self._workers if place.token == message.token), None)
         board = self._launcher.board
         if place is not None and place.pid is not None and board.read(place.index) == message.attempt:
-            board.condemn(place.index, message.verdict)
-            place.child.replace(time.monotonic())
-            place.child.limit(time.monotonic(), 0)
+            place.condemn(message, board)
 
     def _reap(self) -> None:
         """Take note of all children that have ended, and of the orphans that were left to us."""
@@ -279,9 +283,7 @@ class Supervisor:
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            board, requested = self._launcher.board, before is State.STOPPING
-            verdict, started = board.verdict(place.index), board.started(place.index)
-            gone = wire.Gone(place.token, str(end), requested, verdict, started, end.code, end.peak)
+            gone = place.gone(end, self._launcher.board, requested=before is State.STOPPING)
             departed = Departed(place, gone, last)
             if before is State.STARTING:
                 departed.close()
@@ -306,15 +308,3 @@ class Supervisor:
         for place in self._places:
             place.close()
         self._liaison.close()
-
-
-class End(NamedTuple):
-    """How a process ended."""
-
-    code: int
-    """Its exit code, or the negative number of the signal that killed it."""
-    peak: int
-    """Bytes of memory that it had at the most."""
-
-    def __str__(self) -> str:
-        return f"{describe_exit(self.code)}, peak memory {self.peak >> 20} MB"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -40,15 +43,23 @@ class Templates:
         lines: the supervisor's lines.
         close_inherited: closes, in a new process, what is the supervisor's alone.
         listener: is told what happens.
+        patience: seconds after which an import that has not ended is told of.
     """
 
     def __init__(
-        self, launcher: Launcher, lines: Lines, close_inherited: Callable[[], None], listener: Listener
+        self,
+        launcher: Launcher,
+        lines: Lines,
+        close_inherited: Callable[[], None],
+        listener: Listener,
+        patience: float,
     ) -> None:
         self._launcher = launcher
         self._lines = lines
         self._close_inherited = close_inherited
         self._listener = listener
+        self._patience = patience
+        self._loading_until: float | None = None
         self._next: Template | None = None
         self._barren = 0
         self._wanted = False
@@ -84,9 +95,27 @@ class Templates:
             self._listener.template_died(for_good=self._barren > _BARREN)
         return True
 
-    def end(self) -> None:
-        """Let them end."""
+    def next_deadline(self) -> float | None:
+        """When `watch` has something to say."""
+        return self._loading_until
+
+    def watch(self, now: float) -> None:
+        """Say once of an import that it takes long. It is not stopped: nothing works without it."""
+        if self._loading_until is None or now < self._loading_until:
+            return
+        self._loading_until = None
         for template in self._all():
+            if not template.is_loaded:
+                logger.warning(
+                    "The application has been loading for %.0f s, in process %d, and goes on",
+                    self._patience, template.pid,
+                )  # fmt: skip
+
+    def end(self) -> None:
+        """Let them end; one that is loading the application would not hear of it."""
+        for template in self._all():
+            if not template.is_loaded and template.control.fileno() >= 0:
+                os.kill(template.pid, signal.SIGKILL)
             self._lines.forget(template.control)
 
     def close(self) -> None:
@@ -100,6 +129,7 @@ class Templates:
     def _make(self) -> Template:
         template = self._launcher.start_template(self._close_inherited)
         self._lines.add(template.control, lambda: self._read(template))
+        self._loading_until = time.monotonic() + self._patience
         return template
 
     def _read(self, template: Template) -> None:
@@ -114,6 +144,7 @@ class Templates:
 
     def _loaded(self, template: Template, found: Loaded) -> None:
         template.is_loaded = self._loaded_once = True
+        self._loading_until = None
         anew = template is self._next
         if anew:
             if self._launcher.template is not None:

@@ -106,9 +106,19 @@ class Report(NamedTuple):
     started: int = 0
     """When it began, in microseconds of UTC."""
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the worker says by it that it runs nothing more."""
+        return not self.seq
+
     def attempted(self, worker: int | None) -> Attempted:
         """What is known of the attempt, which ran in that process."""
         return Attempted(self.started, self.duration, worker)
+
+
+def pack_leaving() -> bytes:
+    """The packet of a worker that runs nothing more, and ends: a report on nothing."""
+    return pack_report(Report(0, 0, 0, None))
 
 
 def pack_report(report: Report) -> bytes:
@@ -244,6 +254,8 @@ class Attach(NamedTuple):
     pid: int
     last: tuple[int, int] | None = None
     """The attempt that it was at, if it is dead; of a living one the board tells."""
+    since: int = 0
+    """When it was ready, in microseconds of the monotonic clock."""
 
 
 class Attached(NamedTuple):
@@ -314,11 +326,13 @@ class Buried(NamedTuple):
 
 
 class Condemn(NamedTuple):
-    """A worker must not go on with the attempt that it is at: TERM, and then KILL."""
+    """A worker must not go on with the attempt that it is at: TERM, and then KILL; for MEMORY, KILL."""
 
     token: int
     attempt: tuple[int, int]
     verdict: Verdict
+    why: str = ""
+    """For people, where it counts as a crash: used 1,204 MB."""
 
 
 class Failed(NamedTuple):

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from contextlib import suppress
 from types import FrameType
 
 from liteq import clock
@@ -13,6 +14,7 @@ from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, TaskStopped
 from liteq.messages import Attempted, Disposition, Outcome, Settlement
 from liteq.workers.attempt import announce, attempt, settle
+from liteq.workers.memory import PrivateMemory, shown
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.timer import Timer
@@ -22,6 +24,7 @@ from liteq.workers.wire import (
     Announcement,
     Assignment,
     Report,
+    pack_leaving,
     pack_report,
     unpack_task,
 )
@@ -40,13 +43,22 @@ INTERRUPTED_FOR_GOOD = Outcome(
 class Worker:
     """One process that runs one task at a time."""
 
-    def __init__(self, huey: Huey, spec: ChildSpec, line: socket.socket, board: Board) -> None:
+    def __init__(
+        self,
+        huey: Huey,
+        spec: ChildSpec,
+        line: socket.socket,
+        board: Board,
+        max_memory: int | None = None,
+    ) -> None:
         self._huey = huey
         self._index = spec.place
         self._line = line
         self._board = board
         self._timer = Timer(board, spec.place)
         self._pid = os.getpid()
+        self._max_memory = max_memory
+        self._memory = None if max_memory is None else PrivateMemory(self._pid, max_memory)
         self._interruptible = False
         self._stopping = False
 
@@ -79,6 +91,18 @@ class Worker:
             duration = (time.perf_counter_ns() - started) // 1000
             self._report(assignment, outcome, Attempted(began, duration, self._pid))
             self._board.clear(self._index)
+            if self._memory is not None:
+                self._leave_if_too_large(self._memory.measure(clock.monotonic()))
+
+    def _leave_if_too_large(self, used: int) -> None:
+        if self._max_memory is not None and used > self._max_memory:
+            logger.info(
+                "Worker %d uses %s, more than --max-memory %s: another one takes its place",
+                self._index + 1, shown(used), shown(self._max_memory),
+            )  # fmt: skip
+            with suppress(OSError):  # the end of this process says the same, a little later
+                self._line.send(pack_leaving())
+            self._stopping = True
 
     def _receive(self) -> bytes | None:
         try:
