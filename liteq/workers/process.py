@@ -13,16 +13,28 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+
+NAME_PREFIX = "liteq:"
 
 Handler = Callable[[int, FrameType | None], None]
 
 
 def become_subreaper() -> None:
     """Become the parent of descendants whose own parent dies (prctl(2))."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_name(role: str) -> None:
+    """Say what this process is, in `ps`, `top` and the log of the system; 15 bytes are kept (prctl(2))."""
+    _prctl(_PR_SET_NAME, f"{NAME_PREFIX}{role}".encode())
+
+
+def _prctl(option: int, value: int | bytes) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+    if libc.prctl(option, value, 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

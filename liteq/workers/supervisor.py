@@ -20,7 +20,7 @@ from liteq.workers.liaison import Liaison
 from liteq.workers.lines import Lines
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.place import Departed, End, Place
-from liteq.workers.process import become_subreaper, ignore
+from liteq.workers.process import become_subreaper, ignore, set_name
 from liteq.workers.roll import Roll
 from liteq.workers.template import Forked, Loaded, LoadFailed
 from liteq.workers.templates import Templates
@@ -76,6 +76,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until stopped; the exit code."""
         become_subreaper()
+        set_name("consumer")
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, ignore)
         signal.set_wakeup_fd(self._signal_writer, warn_on_full_buffer=False)

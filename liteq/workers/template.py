@@ -15,7 +15,7 @@ from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.workers.application import BrokenApplication, load, unsafe_to_fork
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.process import fork
+from liteq.workers.process import fork, set_name
 from liteq.workers.wire import Control
 
 _LONGEST_LIST = 20_000
@@ -83,6 +83,7 @@ def inspect(path: str) -> tuple[Huey | None, Loaded | LoadFailed]:
 
 def template_main(path: str, control: Control, child_main: ChildMain) -> int:
     """Load the application, then fork a child for each request until the supervisor is gone."""
+    set_name("template")
     huey, finding = inspect(path)
     control.send(finding)
     if huey is None:
