@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from liteq import __version__
-from liteq.cli import backup, consume, restore, verify
+from liteq.cli import backup, consume, restore, status, verify
 from liteq.exceptions import ConfigurationError
 
-_COMMANDS: dict[str, Any] = {"consume": consume, "backup": backup, "restore": restore, "verify": verify}
+_COMMANDS: dict[str, Any] = {
+    "consume": consume,
+    "status": status,
+    "backup": backup,
+    "restore": restore,
+    "verify": verify,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

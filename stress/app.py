@@ -118,6 +118,31 @@ def limited(number: int, _milliseconds: float = 0) -> int:
     return number
 
 
+LEAK, STEP = 2 << 20, 4 << 20
+_leaked: list[bytearray] = []
+
+
+@huey.task()
+def leaking(number: int, milliseconds: float = 0) -> int:
+    """Keeps some memory for ever."""
+    note(h.STARTED)
+    _leaked.append(bytearray(b"x") * LEAK)
+    work(milliseconds)
+    return number
+
+
+@huey.task()
+def growing(number: int) -> int:
+    """Takes ever more memory, until its worker is killed; but not the second time."""
+    note(h.STARTED)
+    task = current_task()
+    taken = []
+    while task is not None and task.claim is not None and task.claim.attempt == 1:
+        taken.append(bytearray(b"x") * STEP)
+        work(10)
+    return number
+
+
 @huey.task()
 def gather(*arguments: Any) -> int:
     """The callback of a chord: what it has to get, and what it gets."""

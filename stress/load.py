@@ -17,7 +17,20 @@ from typing import Any, NamedTuple
 
 from liteq import chord
 from stress import history as h
-from stress.app import again, crowded, failing, flaky, gather, history, huey, limited, locked, once
+from stress.app import (
+    again,
+    crowded,
+    failing,
+    flaky,
+    gather,
+    growing,
+    history,
+    huey,
+    leaking,
+    limited,
+    locked,
+    once,
+)
 
 _LOOK_EVERY = 20
 
@@ -96,6 +109,11 @@ KINDS: dict[str, Call] = {
     "bulk": _bulk,
     "chord": _chord,
 }
+ON_REQUEST: dict[str, Call] = {
+    "leaking": _simple(leaking),
+    "growing": lambda number, _: [Called(growing(number).id, number)],
+}
+"""What would disturb the other hazards."""
 _PLAIN_SHARE = 8
 """Of so many calls more than of each other kind is a plain one."""
 
@@ -136,7 +154,7 @@ class Producer:
         """Make one call, and note what it enqueued."""
         kind = self._chance.choice(self._kinds)
         before = time.monotonic_ns()
-        called = KINDS[kind](number, self._chance)
+        called = (KINDS | ON_REQUEST)[kind](number, self._chance)
         wait = (time.monotonic_ns() - before) / 1e9
         for one in called:
             detail = one._asdict()

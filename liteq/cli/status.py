@@ -5,5 +5,150 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any
+
+from liteq.cli.target import HELP as TARGET
+from liteq.cli.target import is_file, queue_of
+from liteq.exceptions import StorageError
+
+HELP = "show what a queue and its consumers are doing"
+
+EPILOG = """\
+exit codes:
+  0  a consumer runs, for each queue that is shown
+  1  the queue can't be read; the reason is printed
+  2  wrong usage
+  3  a queue is shown that no consumer serves
+"""
+
+_HEADINGS = ("process", "pid", "state", "CPU", "memory", "private", "task")
+_NUMBERS = {"pid", "CPU", "memory", "private"}
+_STATES = {
+    "gone": "is gone; the next consumer puts back what it had",
+    "ending": "was killed; its processes end after the running tasks",
+    "elsewhere": "runs in a container that can't be looked into from here, if it runs",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Show how many tasks there are, which consumers run, and what each of their processes is doing. Of a "
+        "file, all of its queues are shown."
+    )
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("queue", metavar="QUEUE", help=TARGET)
+    parser.add_argument("--json", action="store_true", help="print it as JSON, an array of queues")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the state; 3 if a queue has no consumer, 1 if it can't be read."""
+    from liteq.workers.overview import look_at
+
+    try:
+        views = [look_at(storage) for storage in _storages(arguments.queue)]
+    except StorageError as error:
+        sys.stderr.write(f"liteq: {error}\n")
+        return 1
+    if arguments.json:
+        text = json.dumps([_plain(view) for view in views], indent=2)
+    else:
+        text = "\n\n".join("\n".join(_lines(view)) for view in views) or "no queue has left anything here"
+    sys.stdout.write(f"{text}\n")
+    return 0 if views and all(view.is_served for view in views) else 3
+
+
+def _storages(argument: str) -> list[Any]:
+    """The storages of the queues that are meant; of a file that is there, for none is made."""
+    from liteq.storage.sqlite import SqliteStorage
+    from liteq.storage.sqlite.existing import queues_in
+
+    if is_file(argument):
+        return [SqliteStorage(name, argument) for name in queues_in(argument)]
+    storage = queue_of(argument).storage
+    queues_in(str(storage.database.path))
+    return [storage]
+
+
+def _plain(value: Any) -> Any:
+    """Named tuples as objects."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(field) for name, field in value._asdict().items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _lines(view: Any) -> Iterator[str]:
+    yield f"queue {view.name!r} in {view.storage}"
+    named = view.counts._asdict()
+    named["running"] = named.pop("claimed")
+    order = ("ready", "scheduled", "running", "waiting", "dead")
+    yield "  ".join(f"{name} {named[name]:,}" for name in order)
+    if view.paused:
+        everything = "*" in view.paused
+        yield f"paused: {'the whole queue' if everything else ', '.join(view.paused)}"
+    if not view.consumers:
+        yield "no consumer runs"
+    for consumer in view.consumers:
+        yield ""
+        yield f"consumer {consumer.number} (pid {consumer.pid}) {_told(consumer)}"
+        if consumer.processes:
+            yield from _table([_cells(process) for process in consumer.processes])
+        for task in consumer.unplaced:
+            yield f"  and {_task(task)}"
+
+
+def _told(consumer: Any) -> str:
+    if consumer.state != "running":
+        return _STATES[consumer.state]
+    if consumer.since is None:
+        return "runs"
+    since = datetime.fromtimestamp(consumer.since, UTC).astimezone()
+    age = datetime.now(UTC).timestamp() - consumer.since
+    return f"runs since {since:%Y-%m-%d %H:%M:%S}, for {_span(age)}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in [_HEADINGS, *rows]) for i in range(len(_HEADINGS))]
+    for row in [_HEADINGS, *rows]:
+        cells = (
+            cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
+            for cell, width, heading in zip(row, widths, _HEADINGS, strict=True)
+        )
+        yield f"  {'  '.join(cells)}".rstrip()
+
+
+def _cells(process: Any) -> tuple[str, ...]:
+    private = "?" if process.private is None else _megabytes(process.private)
+    return (
+        process.role,
+        str(process.pid),
+        process.state if process.role.startswith("worker") or process.state not in {"idle", "busy"} else "",
+        f"{process.cpu:.0%}",
+        _megabytes(process.resident),
+        private,
+        "" if process.task is None else _task(process.task),
+    )
+
+
+def _task(task: Any) -> str:
+    attempt = f", attempt {task.attempt}" if task.attempt > 1 else ""
+    length = "" if task.seconds is None else f" for {_span(task.seconds)}"
+    return f"{task.name} {task.id}{length}{attempt}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size >> 20:,} MB"
+
+
+def _span(seconds: float) -> str:
+    """A duration for people: 0.4 s, 75 s, 12 min, 3.2 h, 5.0 d."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} d"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from liteq.exceptions import ConfigurationError
 
@@ -17,15 +18,27 @@ def file_of(argument: str) -> str:
     Raises:
         ConfigurationError: if it is neither the name of a file nor the path of a queue that has one.
     """
-    if os.path.lexists(argument) or os.sep in argument or argument.endswith(_SUFFIXES):
-        return argument
+    return argument if is_file(argument) else str(queue_of(argument).storage.database.path)
+
+
+def is_file(argument: str) -> bool:
+    """Whether an argument means a file, and not the queue of an application."""
+    return os.path.lexists(argument) or os.sep in argument or argument.endswith(_SUFFIXES)
+
+
+def queue_of(argument: str) -> Any:
+    """The queue of an application, which has a file.
+
+    Raises:
+        ConfigurationError: if it can't be loaded, or has no file.
+    """
     # Imported here, so that a command on a file does not load what runs applications.
     from liteq.workers.application import BrokenApplication, load
 
     try:
-        database = getattr(load(argument).storage, "database", None)
+        huey = load(argument)
     except BrokenApplication as error:
         raise ConfigurationError(f"{argument}: the application can't be imported:\n{error}") from error
-    if database is None:
+    if getattr(huey.storage, "database", None) is None:
         raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
-    return str(database.path)
+    return huey

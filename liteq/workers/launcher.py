@@ -15,7 +15,7 @@ from liteq.workers.application import BrokenApplication, load
 from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.place import Place
-from liteq.workers.process import fork
+from liteq.workers.process import fork, set_name
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec, template_main
 from liteq.workers.wire import Control, packet_pair
@@ -95,6 +95,7 @@ class Launcher:
         return place.control
 
     def _import_and_run(self, spec: ChildSpec, descriptors: list[int]) -> int:
+        set_name(spec.process_name)
         try:
             huey = load(self._path)
         except (ConfigurationError, BrokenApplication) as error:
@@ -103,6 +104,7 @@ class Launcher:
         return self._child_main(huey, spec, descriptors)
 
     def _child_main(self, huey: Huey, spec: ChildSpec, descriptors: list[int]) -> int:
+        set_name(spec.process_name)
         ends = [socket.socket(fileno=fd) for fd in descriptors]
         control = Control(ends[0])
         if spec.kind == "worker":

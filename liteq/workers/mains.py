@@ -17,7 +17,7 @@ from liteq.workers.chores import flush_locks
 from liteq.workers.dispatcher import Dispatcher
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
-from liteq.workers.process import ignore, set_name
+from liteq.workers.process import ignore
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec
 from liteq.workers.worker import Worker
@@ -38,7 +38,6 @@ def dispatcher_main(
     journal: Journal,
 ) -> int:
     """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
-    set_name("dispatch")
     signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
     try:
         if owner is None:  # the first dispatcher of this consumer
@@ -82,7 +81,6 @@ def worker_main(
     board: Board,
 ) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
-    set_name(f"worker{spec.place + 1}")
     worker = Worker(huey, spec, line, board, options.max_memory)
     signal.signal(signal.SIGTERM, worker.interrupt)
     huey.registry.in_worker = True

@@ -158,9 +158,7 @@ class _Member:
             return None
         state = standstill(self.process.pid) or ("idle" if task is None else "busy")
         cpu = used / max(time.monotonic() - self._at, 0.001)
-        return ProcessView(
-            self.role, self.process.pid, state, cpu, resident, _private(self.process), task
-        )
+        return ProcessView(self.role, self.process.pid, state, cpu, resident, _private(self.process), task)
 
 
 def _processor_time(process: Any) -> float:
@@ -187,7 +185,7 @@ def _role(process: Any) -> str | None:
         return None
     if not name.startswith(NAME_PREFIX):
         return None
-    own = name.removeprefix(NAME_PREFIX)
+    own = str(name).removeprefix(NAME_PREFIX)
     return _ROLES.get(own, own.replace("worker", "worker "))
 
 

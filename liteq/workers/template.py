@@ -35,6 +35,11 @@ class ChildSpec(NamedTuple):
     owner: int | None
     """The consumer's id in storage, once a dispatcher has registered it."""
 
+    @property
+    def process_name(self) -> str:
+        """What the process calls itself towards the system."""
+        return f"worker{self.place + 1}" if self.kind == "worker" else "dispatch"
+
 
 class Loaded(NamedTuple):
     """What the template found."""

@@ -8,7 +8,16 @@ from typing import Final
 
 from stress.report import Report
 
-HAZARDS: Final = ("workers", "dispatcher", "supervisor", "everything", "disk_full", "damage", "power_loss")
+HAZARDS: Final = (
+    "workers",
+    "dispatcher",
+    "supervisor",
+    "everything",
+    "memory",
+    "disk_full",
+    "damage",
+    "power_loss",
+)
 """Their names, in the order in which they are run."""
 
 

@@ -295,3 +295,19 @@ def test_an_import_that_hangs_is_told_of_and_a_stop_ends_it(declare, launch):
     consumer.wait_log("has been loading for")
     assert consumer.stop() == 0
     consumer.wait_all_dead()
+
+
+# Signals
+
+
+def test_a_worker_that_is_replaced_has_not_died(declare, consume):
+    app = declare("""
+@huey.signal("worker-died", "crashed")
+def hear(signal, task):
+    note(f"signal {signal}")
+""")
+    consumer = consume("-w", "2", "-M", "1")
+    assert [get(app.add(number, 1)) for number in range(20)] == list(range(1, 21))
+    assert len(consumer.workers(app, 2)) == 2
+    assert not [text for text in app.notes() if text.startswith("signal")]
+    assert consumer.stop() == 0

@@ -10,7 +10,9 @@ from urllib.parse import quote
 import apsw
 
 from liteq.exceptions import ForeignFile, StorageError
+from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Settings, is_new, wait_when_busy
+from liteq.storage.sqlite.errors import translate
 from liteq.storage.sqlite.files import size_of
 
 _DEFAULT_TIMEOUT = Settings("").timeout
@@ -34,6 +36,22 @@ def open_existing(path: str, *, timeout: float = _DEFAULT_TIMEOUT) -> apsw.Conne
             raise
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         return _opened(path, f"file:{quote(path)}?immutable=1", flags, timeout)
+
+
+def queues_in(path: str) -> list[str]:
+    """The names of the queues that have left something in a file.
+
+    Raises:
+        StorageError: if there is no such file, or it is not a queue's.
+    """
+    try:
+        connection = open_existing(path)
+        try:
+            return [name for (name,) in connection.execute(sql.QUEUES)]
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise translate(error, path) from error
 
 
 def _check_kind(path: str) -> None:
