@@ -118,7 +118,7 @@ def limited(number: int, _milliseconds: float = 0) -> int:
     return number
 
 
-LEAK, STEP = 2 << 20, 4 << 20
+LEAK, STEP = 2 << 20, 2 << 20
 _leaked: list[bytearray] = []
 
 

@@ -25,6 +25,7 @@ exit codes:
 
 _HEADINGS = ("process", "pid", "state", "CPU", "memory", "private", "task")
 _NUMBERS = {"pid", "CPU", "memory", "private"}
+_SHOWN = 5
 _STATES = {
     "gone": "is gone; the next consumer puts back what it had",
     "ending": "was killed; its processes end after the running tasks",
@@ -96,8 +97,15 @@ def _lines(view: Any) -> Iterator[str]:
         yield f"consumer {consumer.number} (pid {consumer.pid}) {_told(consumer)}"
         if consumer.processes:
             yield from _table([_cells(process) for process in consumer.processes])
-        for task in consumer.unplaced:
-            yield f"  and {_task(task)}"
+        yield from _unplaced(consumer.unplaced)
+
+
+def _unplaced(tasks: list[Any]) -> Iterator[str]:
+    """A few of them: short tasks, of which a worker may have many at hand, are gone before they are read."""
+    for task in tasks[:_SHOWN]:
+        yield f"  and {_task(task)}"
+    if len(tasks) > _SHOWN:
+        yield f"  and {len(tasks) - _SHOWN:,} more that have just begun, or wait for their worker"
 
 
 def _told(consumer: Any) -> str:

@@ -71,8 +71,9 @@ class PrivateMemory:
             if resident <= self._limit:
                 return 0
             if now >= self._next or resident - self._resident >= self._limit // _GROWTH:
+                began = clock.monotonic()
                 self._private, self._resident = self._exact(resident), resident
-                self._next = now + _SHARE * (clock.monotonic() - now)
+                self._next = now + _SHARE * (clock.monotonic() - began)
         except self._psutil.NoSuchProcess:
             return 0
         return self._private

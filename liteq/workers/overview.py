@@ -7,7 +7,7 @@ their processes is enough, and works even if they hang.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from liteq import clock
@@ -40,7 +40,8 @@ class ProcessView(NamedTuple):
     """"supervisor", "template", "dispatcher", or "worker 1" and so on."""
     pid: int
     state: str
-    """"idle" or "busy", or "stopped", "traced", "zombie" if it stands still."""
+    """"idle" or "busy"; "short tasks" of a worker whose tasks, if it has any, are too short to be noted;
+    "stopped", "traced" or "zombie" if it stands still."""
     cpu: float
     """The use of the processor at the moment; 1 is all of one core."""
     resident: int
@@ -146,7 +147,7 @@ class _Member:
                     continue
         return sorted(members.values(), key=lambda member: _order(member.role))
 
-    def view(self, tasks: Iterable[TaskView]) -> ProcessView | None:
+    def view(self, tasks: Sequence[TaskView]) -> ProcessView | None:
         """What it is doing; None if it has ended meanwhile."""
         import psutil
 
@@ -156,7 +157,9 @@ class _Member:
             used = _processor_time(self.process) - self._used
         except psutil.NoSuchProcess:
             return None
-        state = standstill(self.process.pid) or ("idle" if task is None else "busy")
+        short = self.role.startswith("worker") and any(task.worker is None for task in tasks)
+        at_work = "busy" if task is not None else "short tasks" if short else "idle"
+        state = standstill(self.process.pid) or at_work
         cpu = used / max(time.monotonic() - self._at, 0.001)
         return ProcessView(self.role, self.process.pid, state, cpu, resident, _private(self.process), task)
 

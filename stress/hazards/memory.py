@@ -22,6 +22,9 @@ _MAX_TASKS = 100
 _LONGEST_PAUSE = 2.0
 """Seconds between two starts while tasks are pending, workers being replaced all the time."""
 _LOOK_EVERY = 0.05
+_PATIENCE = 60
+_LEFT, _STOPPED = "another one takes its place", "stopping its worker"
+"""What the log says of workers that are too large, and of tasks that make them so."""
 # One call in a hundred grows: each of them keeps a worker busy until that is killed.
 _KINDS = ("plain", "growing", *("leaking", "once") * 45)
 
@@ -34,8 +37,8 @@ def run(seed: int, seconds: float, workers: int) -> Report:
         load_ended = time.monotonic_ns()
         report = trial.finish()
         log = trial.consumer.log.read_text()
-        left = log.count("another one takes its place")
-        report.faults = log.count("stopping its worker")
+        left = log.count(_LEFT)
+        report.faults = log.count(_STOPPED)
         if largest > _ALLOWED:
             report.broken.append(f"a worker had {largest} MB, with a limit of {_LIMIT} MB")
         if not left or not report.faults:
@@ -52,10 +55,13 @@ def run(seed: int, seconds: float, workers: int) -> Report:
 
 
 def _watch(trial: Trial, seconds: float) -> int:
-    """The most memory that a worker had for itself in so many seconds, in megabytes."""
+    """The most memory that a worker had in so many seconds, until one of each kind was seen; megabytes."""
     progress = Progress("memory", seconds)
     largest, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or (
+        time.monotonic() < end + _PATIENCE
+        and not (trial.consumer.said(_LEFT) and trial.consumer.said(_STOPPED))
+    ):
         for child in trial.consumer.children():
             try:
                 if child.name().startswith("liteq:worker"):

@@ -11,7 +11,7 @@ import pytest
 
 from liteq import TaskException
 
-from .consumer import get, is_alive, started, wait_until, wait_until_settled
+from .consumer import get, is_alive, kill, started, wait_until, wait_until_settled
 
 LEAKS = """
 _kept = []
@@ -125,6 +125,22 @@ def test_a_task_that_must_not_repeat_is_dead_when_it_uses_too_much(declare, cons
     with pytest.raises(TaskException, match="more than --max-memory allows"):
         get(app.swell_once("huge", 200))
     assert app.notes() == ["huge"]
+
+
+def test_dispatchers_die_while_tasks_are_stopped_for_their_memory(declare, consume):
+    app = declare(LEAKS)
+    consumer = consume("-w", "2", "--max-memory", "60M", "--max-crashes", "1")
+    results = [app.swell(f"huge {number}", 200) for number in range(6)]
+    for number in range(4):
+        started(app, f"huge {number}")
+        time.sleep(0.02 * number)  # another moment of it each time
+        kill(consumer.dispatcher)
+    for result in results:
+        with pytest.raises(TaskException, match="more than --max-memory allows"):
+            get(result)
+    assert sorted(app.notes()) == [f"huge {number}" for number in range(6)]
+    assert len(consumer.workers(app, 2)) == 2
+    assert consumer.stop() == 0
 
 
 def test_a_limit_below_what_a_worker_needs_is_told_of_and_works(declare, consume):

@@ -135,6 +135,7 @@ def test_no_consumer(app, status, views):
 def test_a_consumer_that_was_killed(app, consume, status, views):
     consumer = consume()
     get(app.add(1, 2))
+    os.kill(consumer.dispatcher, signal.SIGSTOP)  # or it could still take note of the supervisor's end
     kill(*consumer.members())
     code, text = status("queue.db")
     assert code == 3

@@ -425,3 +425,18 @@ def test_a_replacement_is_not_a_quick_death():
 
 def test_the_defaults():
     assert Policy() == Policy(restart=True, start_budget=5, start_timeout=60, kill_after=5)
+
+
+def test_one_that_hangs_before_it_is_ready_does_not_hold_up_a_stop():
+    child = child_in(STARTING, start_timeout=60, kill_after=5)
+    child.stop(10, None)
+    assert child.next_deadline() == 60
+    assert child.due(59) is Action.NONE
+    assert child.due(60) is Action.TERMINATE
+    assert child.due(65) is Action.KILL
+
+
+def test_one_that_is_ready_has_its_own_time_to_stop():
+    child = child_in(READY, start_timeout=60)
+    child.stop(10, None)
+    assert child.next_deadline() is None
