@@ -10,6 +10,7 @@ from typing import Any
 from liteq import clock
 from liteq.messages import Revocation
 from liteq.options import check_options
+from liteq.outcomes import undecodable
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
@@ -237,5 +238,5 @@ class Inspection:
             try:
                 tasks.append(self.deserialize_task(data))
             except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
-                logger.warning("A message can't be shown: %s", error)
+                logger.warning("A message can't be shown, it %s", undecodable(error))
         return tasks

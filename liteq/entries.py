@@ -30,8 +30,9 @@ class Entry:
     name: str
     task: str
     schedule: Crontab | Every
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    # Left out of the repr, as in a task's: what is logged of an entry must not tell secrets.
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
     options: dict[str, Any] = field(default_factory=dict)
     missed: Missed = Missed.SKIP
     paused: bool = False
@@ -94,7 +95,7 @@ class Entry:
                     )  # fmt: skip
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"schedule {name!r} can't be read: {error}") from error
-        raise ValueError(f"schedule {name!r} can't be read: {text[:200]}")
+        raise ValueError(f"schedule {name!r} can't be read: it is none of this version's")
 
     def call(self, task_class: type[Task]) -> Task:
         """A new task of its call."""

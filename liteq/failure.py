@@ -124,7 +124,7 @@ def _log(task: Task, failure: _Failure) -> None:
     if failure.level == logging.ERROR:
         logger.error("Unhandled exception in task %s", task.id, exc_info=failure.exception)
     else:
-        logger.log(failure.level, "Task %s: %r", task.id, failure.exception)
+        logger.log(failure.level, "Task %s: %s", task.id, text_of(failure.exception))
 
 
 def _tell(
