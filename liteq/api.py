@@ -6,6 +6,7 @@ import traceback
 from typing import Any, cast
 
 from liteq import clock, signals
+from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
@@ -110,6 +111,10 @@ class Huey(
     ) -> None:
         if not name or type(name) is not str:
             raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+        try:
+            check_line("a queue's name", name)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
         results, immediate = older_options(storage_kwargs, results, immediate)
         self.name = name
         self.results = results

@@ -113,11 +113,12 @@ def _delay_of(runtime: Runtime, exception: RetryTask) -> float | None:
     if isinstance(delay, timedelta):
         delay = delay.total_seconds()
     if exception.eta is None and isinstance(delay, int | float):
-        return max(0.0, delay)
+        return clock.seconds_of(max(0.0, delay))
     if exception.eta is None and delay is None:
         return None
     due = clock.normalize_time(exception.eta, delay, runtime.utc)
-    return (due - clock.naive_now(runtime.utc)).total_seconds()
+    seconds = (due - clock.naive_now(runtime.utc)).total_seconds()
+    return clock.seconds_of(seconds) if seconds > 0 else seconds
 
 
 def _log(task: Task, failure: _Failure) -> None:

@@ -97,7 +97,7 @@ def check_max_payload(max_payload: Any, storage: Storage) -> None:
     """
     if max_payload is None:
         return
-    if not isinstance(max_payload, int) or max_payload <= 0:
+    if isinstance(max_payload, bool) or not isinstance(max_payload, int) or max_payload <= 0:
         raise ConfigurationError(f"max_payload must be a number of bytes, not {max_payload!r}")
     most = storage.capabilities.max_payload
     if most is not None and max_payload > most:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from liteq import clock
+from liteq.bounds import check_line
 from liteq.entries import Entry, options_of
 from liteq.registry import Registry
 from liteq.schedules import Crontab, Every, Missed
@@ -56,6 +57,7 @@ class Timetable:
         """
         if not name or type(name) is not str:
             raise ValueError(f"the name of a schedule is a text that is not empty, not {name!r}")
+        check_line("the name of a schedule", name)
         key, args, kwargs, options = self._call_of(task)
         new = Entry(name, key, schedule, args, kwargs, options, Missed.of(missed), since=clock.now())
         new.to_text()
