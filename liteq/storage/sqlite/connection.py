@@ -12,7 +12,7 @@ import apsw
 from liteq.exceptions import ConfigurationError, ForeignFile
 from liteq.storage.sqlite import schema, sql
 from liteq.storage.sqlite.errors import out_of_room
-from liteq.storage.sqlite.files import prepare
+from liteq.storage.sqlite.files import prepare, refuse_swapped
 
 Durability = Literal["full", "normal", "off"]
 
@@ -45,6 +45,7 @@ def open_connection(settings: Settings) -> apsw.Connection:
         wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)
         _set_pragmas(connection, settings)
+        refuse_swapped(settings.path)
     except BaseException as error:
         told = out_of_room(error, connection)
         connection.close()
