@@ -34,7 +34,7 @@ class Payloads:
         """
         encoded = self.registry.encode(task, self.utc)
         try:
-            data = self.serializer.serialize(encoded)
+            data = _for_tasks(self.serializer).serialize(encoded)
         except Exception as error:
             raise SerializationError(_refusal(self.serializer, task, error)) from error
         if len(data) > self._payload_limit():
@@ -49,7 +49,7 @@ class Payloads:
         Raises:
             UnknownTask: if this application does not declare it.
         """
-        return self.registry.decode(self.serializer.deserialize(data), self.utc)
+        return self.registry.decode(_for_tasks(self.serializer).deserialize(data), self.utc)
 
     def serialize_result(self, task: Task, value: Any) -> bytes:
         """The bytes of what a task returned; raises as `serialize_value`."""
@@ -76,6 +76,12 @@ class Payloads:
     def _excess(self, data: bytes) -> str:
         whose = "this storage" if self.max_payload is None else "max_payload"
         return f"it has {len(data):,} bytes, and the limit of {whose} is {self._payload_limit():,}"
+
+
+def _for_tasks(serializer: Serializer) -> Serializer:
+    """The serializer of tasks; an object of an application's own may have none for them alone."""
+    own = getattr(serializer, "for_tasks", None)
+    return serializer if own is None else own()
 
 
 def checked_serializer(serializer: Any) -> Serializer | None:

@@ -32,12 +32,12 @@ def real_of(path: str) -> str:
     """The file that a name leads to, through links.
 
     Raises:
-        StorageError: if a link vanished meanwhile.
+        StorageError: if a link comes and goes.
     """
-    try:
-        return os.path.realpath(path)
-    except OSError as error:  # which Python lets through, if it saw the link a moment ago
-        raise StorageError(f"{path}: the link was removed while it was followed") from error
+    for _ in range(100):
+        with suppress(OSError):  # which Python lets through if it saw the link a moment ago
+            return os.path.realpath(path)
+    raise StorageError(f"{path}: it is made into a link and removed, again and again")
 
 
 def size_of(path: str) -> int:
