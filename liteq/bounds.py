@@ -7,6 +7,8 @@ from typing import Any, Final
 
 LONGEST_NAME: Final = 4_000
 """Characters of an id, a key, or the name of anything."""
+LONGEST_PIPELINE: Final = 500
+"""Tasks in one message: the stages of a pipeline, with their error handlers."""
 LARGEST: Final = 2**63 - 1
 """Of whole numbers that are stored, such as priorities; the smallest is its negative."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from liteq.bounds import LONGEST_PIPELINE
 from liteq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError
 from liteq.registry import Registry
 from liteq.serializer import Serializer
@@ -31,7 +32,9 @@ class Payloads:
         Raises:
             SerializationError: naming the task, which of its arguments does not serialize, and why.
             PayloadTooLarge: if they are more than the queue allows.
+            ValueError: if its id or priority can't be stored, or it leads to too many further tasks.
         """
+        _check_length(task)
         encoded = self.registry.encode(task, self.utc)
         try:
             data = _for_tasks(self.serializer).serialize(encoded)
@@ -76,6 +79,21 @@ class Payloads:
     def _excess(self, data: bytes) -> str:
         whose = "this storage" if self.max_payload is None else "max_payload"
         return f"it has {len(data):,} bytes, and the limit of {whose} is {self._payload_limit():,}"
+
+
+def _check_length(task: Task) -> None:
+    if task.on_complete is None and task.on_error is None:
+        return
+    number, waiting = 0, [task]
+    while waiting:
+        number += 1
+        if number > LONGEST_PIPELINE:
+            raise ValueError(
+                f"{_name(task)} leads to more than {LONGEST_PIPELINE} stages and error handlers; "
+                "let the last stage enqueue the next ones"
+            )
+        stage = waiting.pop()
+        waiting += [one for one in (stage.on_complete, stage.on_error) if one is not None]
 
 
 def _for_tasks(serializer: Serializer) -> Serializer:

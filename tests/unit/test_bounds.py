@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from liteq import ConfigurationError, MemoryHuey, RetryTask, SqliteHuey, TaskException, crontab
-from liteq.bounds import LARGEST, LONGEST_NAME
+from liteq.bounds import LARGEST, LONGEST_NAME, LONGEST_PIPELINE
 from liteq.exceptions import SerializationError
 from liteq.serializer import JSONSerializer
 
@@ -215,6 +215,29 @@ def test_a_retry_that_never_comes_is_a_failure(huey, asked):
     huey.execute(huey.dequeue())
     with pytest.raises(TaskException, match="delay must be a finite number of seconds"):
         result()
+
+
+# Length
+
+
+@pytest.mark.parametrize("attribute", ["on_complete", "on_error"])
+def test_a_pipeline_that_is_too_long(huey, echo, attribute):
+    def pipeline(number):
+        first = last = echo.s()
+        for _ in range(number - 1):
+            setattr(last, attribute, echo.s())
+            last = getattr(last, attribute)
+        return first
+
+    huey.enqueue(pipeline(LONGEST_PIPELINE))
+    assert huey.execute(huey.dequeue()) is None
+    huey.flush()
+    endless = pipeline(2)
+    setattr(getattr(endless, attribute), attribute, endless)
+    for task in (pipeline(LONGEST_PIPELINE + 1), pipeline(100_000), endless):
+        with pytest.raises(ValueError, match=r"echo leads to more than 500 stages and error handlers"):
+            huey.storage.put([huey.message_of(task)], 0)
+    assert is_empty(huey)
 
 
 # Depth, and expressions that take long
