@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigurationError: for options that can't work.
     """
     # Imported here, so that other commands do not pay for it.
-    from liteq.workers.options import ConsumerOptions
+    from liteq.workers.options import ConsumerOptions, check_open_files
     from liteq.workers.supervisor import Supervisor
 
     options = ConsumerOptions(
@@ -140,6 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         flush_locks=arguments.flush_locks,
         extra_locks=arguments.extra_locks or (),
     )
+    check_open_files(options.workers)
     log.set_up(arguments)
     supervisor = Supervisor(arguments.application, options)
     code = supervisor.run()
