@@ -6,6 +6,7 @@ import traceback
 from typing import Any, cast
 
 from liteq import clock, signals
+from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
@@ -108,8 +109,7 @@ class Huey(
         max_payload: int | None = None,
         **storage_kwargs: Any,
     ) -> None:
-        if not name or type(name) is not str:
-            raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+        _check_queue(name)
         results, immediate = older_options(storage_kwargs, results, immediate)
         self.name = name
         self.results = results
@@ -224,6 +224,15 @@ class Huey(
         """Send the signal `interrupted` for all tasks that run in this process at the moment."""
         while self.in_flight:
             self.signals.send(signals.SIGNAL_INTERRUPTED, self.in_flight.pop())
+
+
+def _check_queue(name: Any) -> None:
+    if not name or type(name) is not str:
+        raise ConfigurationError(f"a queue's name is a text that is not empty, not {name!r}")
+    try:
+        check_line("a queue's name", name)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 class SqliteHuey(Huey):

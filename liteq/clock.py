@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
+from liteq.bounds import shown
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 DAY = 24 * 60 * MINUTE
@@ -73,7 +75,7 @@ def seconds_of(duration: float | timedelta, what: str = "delay") -> float:
         raise ValueError(f"{what} must be seconds (a number) or a timedelta, not {duration!r}")  # noqa: TRY004 -- huey's
     if not 0 <= duration <= _LONGEST:
         raise ValueError(
-            f"{what} must be a finite number of seconds, from zero to a thousand years, not {duration!r}"
+            f"{what} must be a finite number of seconds, from zero to a thousand years, not {shown(duration)}"
         )
     return duration
 
@@ -98,7 +100,8 @@ def normalize_time(
     A naive `eta` is local time, as people write it; an aware one is converted.
 
     Raises:
-        ValueError: unless exactly one of `eta` and `delay` is given and it is of the right type.
+        ValueError: unless exactly one of `eta` and `delay` is given and it is of the right type, in the range
+            of the calendar.
     """
     if (eta is None) == (delay is None):
         raise ValueError("specify either eta= (a datetime) or delay= (seconds)")
@@ -106,4 +109,7 @@ def normalize_time(
         return naive_now(utc) + timedelta(seconds=seconds_of(delay))
     if not isinstance(eta, datetime):
         raise ValueError(f"eta must be a datetime, not {eta!r}")  # noqa: TRY004 -- huey's
-    return from_us(to_us(eta, utc=False), utc)
+    try:
+        return from_us(to_us(eta, utc=False), utc)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"eta {eta!r} is not in the years 1 to 9999 everywhere: {error}") from error

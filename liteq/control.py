@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from liteq import clock
+from liteq.bounds import check_name, checked_limit
 from liteq.messages import Revocation
 from liteq.options import check_options
+from liteq.outcomes import undecodable
 from liteq.results import EmptyData, Result
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
@@ -27,11 +29,19 @@ class ResultStore:
     serialize_value: Callable[[Any, Callable[[], str]], bytes]
 
     def put(self, key: str, data: Any) -> None:
-        """Store a value, replacing what was there."""
+        """Store a value, replacing what was there.
+
+        Raises:
+            ValueError: if the key is longer than 4,000 characters, or can't be written as UTF-8.
+            SerializationError: if the value does not serialize.
+            PayloadTooLarge: if it has more bytes than the queue allows.
+        """
+        _check_key(key)
         self.storage.put_result(key, self.serialize_value(data, lambda: f"the value of {key!r}"))
 
     def put_result(self, key: str, data: Any) -> None:
         """Store a value as a task's result, which expires like those if the storage has an `expire_time`."""
+        _check_key(key)
         lifetime = self.storage.expire_time
         expires = None if lifetime is None else clock.now() + lifetime
         value = self.serialize_value(data, lambda: f"the result of {key!r}")
@@ -39,6 +49,7 @@ class ResultStore:
 
     def put_if_empty(self, key: str, data: Any, ttl: float | None = None) -> bool:
         """Store a value, for `ttl` seconds if given, unless there is one; whether it was stored."""
+        _check_key(key)
         now = clock.now()
         expires = None if ttl is None else now + int(clock.seconds_of(ttl, "ttl") * clock.SECOND)
         value = self.serialize_value(data, lambda: f"the value of {key!r}")
@@ -179,6 +190,11 @@ class Revocations:
         return [self._name_key(task)]
 
 
+def _check_key(key: Any) -> None:
+    if isinstance(key, str):
+        check_name("a key of the result store", key)
+
+
 def _revoke_id(task: Task | Result) -> str:
     if not isinstance(task, Task | Result):
         raise TypeError(
@@ -199,7 +215,7 @@ class Inspection:
 
         Paused ones are among them, in their place.
         """
-        return self._known_tasks(self.storage.pending(limit))
+        return self._known_tasks(self.storage.pending(checked_limit(limit)))
 
     def pending_count(self) -> int:
         """How many tasks are ready to run, paused ones included."""
@@ -207,7 +223,7 @@ class Inspection:
 
     def scheduled(self, limit: int | None = None) -> list[Task]:
         """The tasks that wait for their time, the earliest first; unknown ones are left out."""
-        return self._known_tasks(self.storage.scheduled(limit))
+        return self._known_tasks(self.storage.scheduled(checked_limit(limit)))
 
     def scheduled_count(self) -> int:
         """How many tasks wait for their time."""
@@ -237,5 +253,5 @@ class Inspection:
             try:
                 tasks.append(self.deserialize_task(data))
             except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
-                logger.warning("A message can't be shown: %s", error)
+                logger.warning("A message can't be shown, it %s", undecodable(error))
         return tasks

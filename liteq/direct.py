@@ -14,7 +14,7 @@ from liteq.canvas import give_list
 from liteq.execution import run
 from liteq.identity import identify
 from liteq.messages import Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
-from liteq.outcomes import Ended, Runtime, dead_outcome
+from liteq.outcomes import Ended, Runtime, dead_outcome, undecodable
 from liteq.registry import Registry
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
@@ -58,7 +58,7 @@ class DirectExecution:
             if claim.gathers is not None:
                 give_list(task, self.storage.ends_of(claim.key) or [], self.serializer, self.utc)
         except Exception as error:
-            dead = dead_outcome(cast("Runtime", self), claim, f"can't be decoded: {error!r}")
+            dead = dead_outcome(cast("Runtime", self), claim, undecodable(error))
             self.storage.settle([Settlement(claim.key, dead)], now)
             raise
         task.claim, task.was_revoked = claim.key, claim.revoked

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from liteq.exceptions import BadSignature
 from liteq.options import OF_A_CALL, check_options
 from liteq.schedules import Crontab, Every, Missed
 from liteq.schedules.plain import from_plain, to_plain
+from liteq.serializer import Serializer
 from liteq.tasks import Task
 
 
@@ -30,8 +32,9 @@ class Entry:
     name: str
     task: str
     schedule: Crontab | Every
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    # Left out of the repr, as in a task's: what is logged of an entry must not tell secrets.
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
     options: dict[str, Any] = field(default_factory=dict)
     missed: Missed = Missed.SKIP
     paused: bool = False
@@ -94,11 +97,35 @@ class Entry:
                     )  # fmt: skip
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"schedule {name!r} can't be read: {error}") from error
-        raise ValueError(f"schedule {name!r} can't be read: {text[:200]}")
+        raise ValueError(f"schedule {name!r} can't be read: it is none of this version's")
 
     def call(self, task_class: type[Task]) -> Task:
         """A new task of its call."""
         return task_class(self.args, dict(self.kwargs), **self.options)
+
+
+def seal(entry: Entry, serializer: Serializer) -> str:
+    """What is stored of an entry; signed, if the queue's tasks are: consumers sign what an entry calls.
+
+    Raises:
+        TypeError: if an argument is not what JSON can hold and give back.
+    """
+    text, sign = entry.to_text(), getattr(serializer, "seal", None)  # an application's own may have none
+    return text if sign is None else str(sign(entry.name, text))
+
+
+def unseal(name: str, stored: str, serializer: Serializer) -> Entry:
+    """The entry of what `seal` made.
+
+    Raises:
+        ValueError: if it is not that.
+    """
+    check = getattr(serializer, "unseal", None)
+    try:
+        text = stored if check is None else check(name, stored)
+    except BadSignature as error:
+        raise ValueError(f"schedule {name!r} can't be read: {error}") from error
+    return Entry.of_text(name, text)
 
 
 _PLAIN_ONLY = (

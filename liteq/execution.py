@@ -26,6 +26,12 @@ from liteq.tasks import Task
 
 logger = logging.getLogger("huey")
 
+ARGUMENTS_LOGGER = "huey.arguments"
+"""Logs the arguments of tasks. It is silent, whatever the levels above it, until it is given a level."""
+_arguments = logging.getLogger(ARGUMENTS_LOGGER)
+if _arguments.level == logging.NOTSET:
+    _arguments.setLevel(logging.CRITICAL + 1)
+
 _UNGUARDED = nullcontext()
 
 
@@ -52,6 +58,8 @@ def run(
         return _skipped(task, refused)
     runtime.signals.send(s.SIGNAL_EXECUTING, task)
     logger.debug("Executing %s", task)
+    if _arguments.isEnabledFor(logging.INFO):
+        _arguments.info("Arguments of task %s: %s", task.id, _shown(task.data))
     try:
         runtime.hooks.pre_execute.run(task)
     except CancelExecution:
@@ -79,6 +87,15 @@ def run(
     for followup in ended.followups:
         runtime.signals.send(followup.signal, followup.task)
     return ended
+
+
+def _shown(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> str:
+    """Arguments in words, shortened; whatever their own `__repr__` raises."""
+    import reprlib  # most consumers do without
+
+    words = reprlib.Repr()
+    words.maxother = words.maxstring = words.maxlong = 200
+    return words.repr(arguments)
 
 
 def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime) -> str | None:

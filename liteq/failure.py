@@ -113,18 +113,19 @@ def _delay_of(runtime: Runtime, exception: RetryTask) -> float | None:
     if isinstance(delay, timedelta):
         delay = delay.total_seconds()
     if exception.eta is None and isinstance(delay, int | float):
-        return max(0.0, delay)
+        return clock.seconds_of(max(0.0, delay))
     if exception.eta is None and delay is None:
         return None
     due = clock.normalize_time(exception.eta, delay, runtime.utc)
-    return (due - clock.naive_now(runtime.utc)).total_seconds()
+    seconds = (due - clock.naive_now(runtime.utc)).total_seconds()
+    return clock.seconds_of(seconds) if seconds > 0 else seconds
 
 
 def _log(task: Task, failure: _Failure) -> None:
     if failure.level == logging.ERROR:
         logger.error("Unhandled exception in task %s", task.id, exc_info=failure.exception)
     else:
-        logger.log(failure.level, "Task %s: %r", task.id, failure.exception)
+        logger.log(failure.level, "Task %s: %s", task.id, text_of(failure.exception))
 
 
 def _tell(

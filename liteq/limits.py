@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol, Self, TypeVar, cast
 
 from liteq import clock
+from liteq.bounds import shown
 from liteq.exceptions import RateLimitExceeded
 from liteq.functions import is_coroutine_function
 from liteq.identity import own_identity
@@ -107,7 +108,7 @@ def instant() -> Instant:
 
 def _checked_amount(amount: Any) -> int:
     if isinstance(amount, bool) or not isinstance(amount, int) or abs(amount) > LARGEST_COUNT:
-        raise ValueError(f"amount must be a whole number of 64 bits, not {amount!r}")
+        raise ValueError(f"amount must be a whole number of 64 bits, not {shown(amount)}")
     return amount
 
 

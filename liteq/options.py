@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from liteq import clock
+from liteq.bounds import check_line, check_whole
 
 OF_A_CALL = ("retries", "retry_delay", "retry_backoff", "priority", "expires", "timeout")
 """What a declaration says of its tasks, and a call may say otherwise."""
@@ -18,15 +19,8 @@ def _duration(name: str, value: Any) -> None:
     clock.seconds_of(value, name)
 
 
-def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} must be a whole number, not {value!r}")  # noqa: TRY004 -- one kind for all
-
-
 def _retries(name: str, value: Any) -> None:
-    _number(name, value)
-    if value < 0:
-        raise ValueError(f"{name} must be a whole number, zero or more, not {value!r}")
+    check_whole(name, value, least=0)
 
 
 def _expires(name: str, value: Any) -> None:
@@ -37,6 +31,7 @@ def _expires(name: str, value: Any) -> None:
 def _text(name: str, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} must be a text that is not empty, not {value!r}")
+    check_line(name, value)
 
 
 def _fraction(name: str, value: Any) -> None:
@@ -52,7 +47,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "retry_backoff": _duration,
     "retry_max_delay": _duration,
     "retry_jitter": _fraction,
-    "priority": _number,
+    "priority": check_whole,
     "expires": _expires,
     "timeout": _duration,
 }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from liteq import signals as s
 from liteq.hooks import Hooks
 from liteq.messages import Claim, Disposition, EndKind, Error, Join, Message, Outcome
 from liteq.serializer import Serializer
 from liteq.tasks import Task
+
+_LONGEST_REASON: Final = 500
 
 
 class Runtime(Protocol):
@@ -79,6 +81,11 @@ def text_of(exception: BaseException) -> str:
         return repr(exception)
     except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
         return f"{type(exception).__name__}(…)"
+
+
+def undecodable(error: Exception) -> str:
+    """Why bytes can't be decoded, without an excerpt of them, as the `repr` of some exceptions has it."""
+    return f"can't be decoded: {type(error).__name__}: {error}"[:_LONGEST_REASON]
 
 
 def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:

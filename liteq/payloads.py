@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from liteq.bounds import LONGEST_PIPELINE
 from liteq.exceptions import ConfigurationError, PayloadTooLarge, SerializationError
 from liteq.registry import Registry
 from liteq.serializer import Serializer
@@ -31,10 +32,12 @@ class Payloads:
         Raises:
             SerializationError: naming the task, which of its arguments does not serialize, and why.
             PayloadTooLarge: if they are more than the queue allows.
+            ValueError: if its id or priority can't be stored, or it leads to too many further tasks.
         """
+        _check_length(task)
         encoded = self.registry.encode(task, self.utc)
         try:
-            data = self.serializer.serialize(encoded)
+            data = _for_tasks(self.serializer).serialize(encoded)
         except Exception as error:
             raise SerializationError(_refusal(self.serializer, task, error)) from error
         if len(data) > self._payload_limit():
@@ -49,7 +52,7 @@ class Payloads:
         Raises:
             UnknownTask: if this application does not declare it.
         """
-        return self.registry.decode(self.serializer.deserialize(data), self.utc)
+        return self.registry.decode(_for_tasks(self.serializer).deserialize(data), self.utc)
 
     def serialize_result(self, task: Task, value: Any) -> bytes:
         """The bytes of what a task returned; raises as `serialize_value`."""
@@ -78,6 +81,27 @@ class Payloads:
         return f"it has {len(data):,} bytes, and the limit of {whose} is {self._payload_limit():,}"
 
 
+def _check_length(task: Task) -> None:
+    if task.on_complete is None and task.on_error is None:
+        return
+    number, waiting = 0, [task]
+    while waiting:
+        number += 1
+        if number > LONGEST_PIPELINE:
+            raise ValueError(
+                f"{_name(task)} leads to more than {LONGEST_PIPELINE} stages and error handlers; "
+                "let the last stage enqueue the next ones"
+            )
+        stage = waiting.pop()
+        waiting += [one for one in (stage.on_complete, stage.on_error) if one is not None]
+
+
+def _for_tasks(serializer: Serializer) -> Serializer:
+    """The serializer of tasks; an object of an application's own may have none for them alone."""
+    own = getattr(serializer, "for_tasks", None)
+    return serializer if own is None else own()
+
+
 def checked_serializer(serializer: Any) -> Serializer | None:
     """The serializer, or None where none is given.
 
@@ -97,7 +121,7 @@ def check_max_payload(max_payload: Any, storage: Storage) -> None:
     """
     if max_payload is None:
         return
-    if not isinstance(max_payload, int) or max_payload <= 0:
+    if isinstance(max_payload, bool) or not isinstance(max_payload, int) or max_payload <= 0:
         raise ConfigurationError(f"max_payload must be a number of bytes, not {max_payload!r}")
     most = storage.capabilities.max_payload
     if most is not None and max_payload > most:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from liteq import clock
+from liteq.bounds import checked_limit
 from liteq.current import current_task
 from liteq.exceptions import StorageBusy, StorageFull
 from liteq.messages import Error
@@ -182,7 +183,7 @@ class Records:
                 row.owner,
                 self._progress(row.progress),
             )
-            for row in self.storage.running(limit)
+            for row in self.storage.running(checked_limit(limit))
         ]
 
     def history(
@@ -201,13 +202,15 @@ class Records:
         """
         if isinstance(name, TaskWrapper):
             name = self.registry.task_to_string(name.task_class)
-        return [self._attempt_of(entry) for entry in self.storage.history(limit, id=id, name=name)]
+        return [
+            self._attempt_of(entry) for entry in self.storage.history(checked_limit(limit), id=id, name=name)
+        ]
 
     def dead(self, limit: int | None = None) -> list[DeadTask]:
         """The tasks that will not run again by themselves, the latest first."""
         return [
             DeadTask(*row[:5], clock.from_us(row.died, self.utc), *row[6:])
-            for row in self.storage.dead(limit)
+            for row in self.storage.dead(checked_limit(limit))
         ]
 
     def revive(self, *ids: str) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from liteq import clock
+from liteq.bounds import check_line, check_whole
 from liteq.exceptions import UnknownTask
 from liteq.tasks import PeriodicTask, Task
 
@@ -49,9 +50,10 @@ class Registry:
         """Enter a task.
 
         Raises:
-            ValueError: if there is one of that name.
+            ValueError: if there is one of that name, or it can't be stored.
         """
         key = self.task_to_string(task_class)
+        check_line("the name of a task", key)
         if key in self._classes or key in self._built_in:
             raise ValueError(f"a task {key!r} is declared already; give one of the two another name=")
         if self.in_worker and issubclass(task_class, PeriodicTask):
@@ -89,9 +91,13 @@ class Registry:
 
         Raises:
             UnknownTask: if its class is not declared here.
+            ValueError: if its id or priority can't be stored.
         """
         key = self.task_to_string(type(task))
         self.string_to_task(key)
+        check_line("the id of a task", task.id)
+        if task.priority is not None:
+            check_whole("priority", task.priority)
         kwargs = task.kwargs
         if kwargs.get("task") is task:  # put there for the function by `context=True` of older decorators
             kwargs = {name: value for name, value in kwargs.items() if name != "task"}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
 
 from liteq import clock
+from liteq.bounds import check_name, shown
 from liteq.current import current_task
 from liteq.exceptions import StorageError, TaskLockedException
 from liteq.functions import is_coroutine_function
@@ -169,13 +170,13 @@ def checked_name(name: str, what: str) -> str:
 
     Raises:
         TypeError: if it is not a text.
-        ValueError: if it is empty, or is none that can be written as UTF-8.
+        ValueError: if it is empty, too long, or none that can be written as UTF-8.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a {what} is a text, not {name!r}")
     if not name:
         raise ValueError(f"the name of a {what} is empty")
-    name.encode()
+    check_name(f"the name of a {what}", name)
     return name
 
 
@@ -186,5 +187,5 @@ def checked_limit(limit: Any, what: str) -> int:
         ValueError: if it is not a whole number, 1 or more.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10**9:
-        raise ValueError(f"{what} must be a whole number, 1 or more, not {limit!r}")
+        raise ValueError(f"{what} must be a whole number, 1 or more, up to 10**9, not {shown(limit)}")
     return int(limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from collections.abc import Callable, Iterable
 from types import CoroutineType
@@ -145,9 +146,13 @@ def pickled_exception(exception: BaseException) -> bytes | None:
 
 
 def name_of(function: Any) -> str:
-    """What people call it."""
+    """What people call it; of what has no name of its own, its type: its repr may hold arguments."""
     name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    return f"{getattr(function, '__module__', '?')}.{name}" if name else repr(function)
+    if name:
+        return f"{getattr(function, '__module__', '?')}.{name}"
+    if isinstance(function, functools.partial):
+        return f"{name_of(function.func)} in a partial"
+    return f"{type(function).__module__}.{type(function).__qualname__}"
 
 
 def _by_reference(function: Any) -> Any:

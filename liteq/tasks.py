@@ -154,7 +154,7 @@ class Task:
                 self.expires_resolved = clock.normalize_time(eta=self.expires, utc=utc)
             else:
                 start = max(start or clock.naive_now(utc), self.eta or datetime.min)  # noqa: DTZ901 -- as eta is
-                self.expires_resolved = start + timedelta(seconds=clock.seconds_of(self.expires, "expires"))
+                self.expires_resolved = _later(start, clock.seconds_of(self.expires, "expires"))
         return self.expires_resolved
 
     def start_timer(self) -> None:
@@ -228,6 +228,14 @@ class Task:
             TypeError: for a task that was not made by a declaration.
         """
         raise TypeError(f"{type(self).__name__} was not declared with @huey.task()")
+
+
+def _later(moment: datetime, seconds: float) -> datetime:
+    """A moment after another, or the last one that the calendar has."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max  # noqa: DTZ901 -- naive, as all times of tasks are
 
 
 class PeriodicTask(Task):

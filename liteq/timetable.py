@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from liteq import clock
-from liteq.entries import Entry, options_of
+from liteq.bounds import check_line
+from liteq.entries import Entry, options_of, seal, unseal
 from liteq.registry import Registry
 from liteq.schedules import Crontab, Every, Missed
+from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.tasks import Signature, Task
 
@@ -24,10 +26,11 @@ class Timetable:
     Running consumers notice each change at once. Iterating gives the entries, in the order of their names.
     """
 
-    def __init__(self, storage: Storage, registry: Registry, utc: bool) -> None:
+    def __init__(self, storage: Storage, registry: Registry, utc: bool, serializer: Serializer) -> None:
         self._storage = storage
         self._registry = registry
         self._utc = utc
+        self._serializer = serializer
 
     def add(
         self,
@@ -56,16 +59,17 @@ class Timetable:
         """
         if not name or type(name) is not str:
             raise ValueError(f"the name of a schedule is a text that is not empty, not {name!r}")
+        check_line("the name of a schedule", name)
         key, args, kwargs, options = self._call_of(task)
         new = Entry(name, key, schedule, args, kwargs, options, Missed.of(missed), since=clock.now())
-        new.to_text()
+        seal(new, self._serializer)
 
         def decide(text: str | None) -> Entry:
             if text is not None and not replace:
                 raise ValueError(
                     f"there is a schedule {name!r} already: change() it, or add with replace=True"
                 )
-            return new if text is None else _successor(text, new)
+            return new if text is None else self._successor(text, new)
 
         return self._update(name, decide)
 
@@ -131,7 +135,7 @@ class Timetable:
         text = self._storage.entry(name)
         if text is None:
             raise KeyError(name)
-        return Entry.of_text(name, text)
+        return unseal(name, text, self._serializer)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._storage.entry(name) is not None
@@ -143,7 +147,7 @@ class Timetable:
         """The entries; those that can't be read are logged and left out."""
         for name, text in self._storage.entries().items():
             try:
-                yield Entry.of_text(name, text)
+                yield unseal(name, text, self._serializer)
             except ValueError as error:
                 logger.warning("%s", error)
 
@@ -160,7 +164,7 @@ class Timetable:
         def decide(text: str | None) -> Entry:
             if text is None:
                 raise KeyError(name)
-            return dataclasses.replace(Entry.of_text(name, text), **changes)
+            return dataclasses.replace(unseal(name, text, self._serializer), **changes)
 
         return self._update(name, decide)
 
@@ -169,19 +173,18 @@ class Timetable:
         while True:
             text = self._storage.entry(name)
             entry = decide(text)
-            new = entry.to_text()
+            new = seal(entry, self._serializer)
             if new == text or self._storage.replace_entry(name, text, new):
                 return entry
 
-
-def _successor(text: str, new: Entry) -> Entry:
-    """What takes the place of an entry: the entry itself, if the new one says the same."""
-    try:
-        old = Entry.of_text(new.name, text)
-    except ValueError:
-        return new
-    new = dataclasses.replace(new, paused=old.paused)
-    return old if dataclasses.replace(new, since=old.since) == old else new
+    def _successor(self, text: str, new: Entry) -> Entry:
+        """What takes the place of an entry: the entry itself, if the new one says the same."""
+        try:
+            old = unseal(new.name, text, self._serializer)
+        except ValueError:
+            return new
+        new = dataclasses.replace(new, paused=old.paused)
+        return old if dataclasses.replace(new, since=old.since) == old else new
 
 
 class Scheduling:
@@ -189,9 +192,10 @@ class Scheduling:
 
     storage: Storage
     registry: Registry
+    serializer: Serializer
     utc: bool
 
     @property
     def schedules(self) -> Timetable:
         """The stored schedules, which any process may change at run time."""
-        return Timetable(self.storage, self.registry, self.utc)
+        return Timetable(self.storage, self.registry, self.utc, self.serializer)

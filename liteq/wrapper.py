@@ -162,7 +162,7 @@ class TaskWrapper(Generic[P, R]):
             args, eta, delay = _lone_time(args)
         args = _call_arguments(args)
         if kwargs is not None and not isinstance(kwargs, dict):
-            raise ValueError(f"schedule() takes kwargs as a dict, not {kwargs!r}")
+            raise ValueError(f"schedule() takes kwargs as a dict, not as a {type(kwargs).__name__}")
         if self._parameters is not None:
             self._parameters.check(args, kwargs or {})
         due = _due(eta, delay, self.huey.utc, convert_utc)
@@ -276,7 +276,9 @@ def _call_arguments(args: Any) -> tuple[Any, ...]:
     if args is None:
         return ()
     if isinstance(args, str | bytes | dict) or not isinstance(args, Iterable):
-        raise TypeError(f"schedule() takes the arguments of the call in a tuple: ({args!r},)")
+        raise TypeError(
+            f"schedule() takes the arguments of the call in a tuple: (x,), not a lone {type(args).__name__}"
+        )
     return tuple(args)
 
 

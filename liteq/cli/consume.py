@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any
 
-from liteq.exceptions import ConfigurationError
+from liteq.cli import log
 
 HELP = "run the tasks of an application"
 
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _stopping(parser.add_argument_group("stopping"))
     _locks(parser.add_argument_group("locks"))
     _schedule(parser.add_argument_group("schedule and polling"))
-    _logging(parser.add_argument_group("logging"))
+    log.configure(parser.add_argument_group("logging"))
 
 
 def _workers(group: Any) -> None:
@@ -133,13 +133,6 @@ def _schedule(group: Any) -> None:
     )
 
 
-def _logging(group: Any) -> None:
-    group.add_argument("-l", "--logfile", metavar="FILE", help="log to a file")
-    group.add_argument("-v", "--verbose", action="store_true", help="log each task, and more")
-    group.add_argument("-q", "--quiet", action="store_true", help="log warnings and errors only")
-    group.add_argument("-S", "--simple", action="store_true", help="log time and message only")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run a consumer until it is stopped; its exit code.
 
@@ -147,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigurationError: for options that can't work.
     """
     # Imported here, so that other commands do not pay for it.
-    from liteq.workers.options import ConsumerOptions
+    from liteq.workers.options import ConsumerOptions, check_open_files
     from liteq.workers.supervisor import Supervisor
 
     options = ConsumerOptions(
@@ -173,7 +166,8 @@ def run(arguments: argparse.Namespace) -> int:
         flush_locks=arguments.flush_locks,
         extra_locks=arguments.extra_locks or (),
     )
-    _set_up_logging(arguments)
+    check_open_files(options.workers)
+    log.set_up(arguments)
     supervisor = Supervisor(arguments.application, options)
     code = supervisor.run()
     if supervisor.failure is not None:
@@ -181,22 +175,3 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.logfile:
             logging.getLogger("huey.consumer").error("%s", supervisor.failure)
     return code
-
-
-def _set_up_logging(arguments: argparse.Namespace) -> None:
-    if arguments.verbose and arguments.quiet:
-        raise ConfigurationError("-v and -q contradict each other")
-    level = logging.DEBUG if arguments.verbose else logging.WARNING if arguments.quiet else logging.INFO
-    template = "%(asctime)s %(message)s" if arguments.simple else (
-        "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(message)s"
-    )  # fmt: skip
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if arguments.logfile:
-        try:
-            handler = logging.FileHandler(arguments.logfile, encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"the log file can't be written: {error}") from error
-    handler.setFormatter(logging.Formatter(template))
-    logger = logging.getLogger("huey")
-    logger.addHandler(handler)
-    logger.setLevel(level)

@@ -25,9 +25,11 @@ class Serializer:
         compression_level: 0 to 9.
         use_zlib: zlib in place of gzip.
         pickle_protocol: pickle's protocol; the highest by default.
+        max_decompressed: bytes that a compressed value may have when it is decompressed. More is neither
+            written nor read: a thousand bytes can be compressed from a million.
 
     Raises:
-        ConfigurationError: for a level or a protocol that there is not.
+        ConfigurationError: for a level or a protocol that there is not, or no number of bytes.
     """
 
     _takes_any_value: ClassVar[bool] = True
@@ -39,13 +41,16 @@ class Serializer:
         compression_level: int = 6,
         use_zlib: bool = False,
         pickle_protocol: int = pickle.HIGHEST_PROTOCOL,
+        max_decompressed: int = 1_000_000_000,
     ) -> None:
+        _check_range("max_decompressed", max_decompressed, 1, 2**62)
         _check_range("compression_level", compression_level, 0, 9)
         _check_range("pickle_protocol", pickle_protocol, 0, pickle.HIGHEST_PROTOCOL)
         self.comp = compression
         self.comp_level = compression_level
         self.use_zlib = use_zlib
         self.pickle_protocol = pickle_protocol
+        self.max_decompressed = max_decompressed
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -69,12 +74,31 @@ class Serializer:
         raw = self._serialize(data if self._takes_any_value else plain.lower(data))
         if not isinstance(raw, bytes):
             raise TypeError(f"{type(self).__name__}._serialize() must return bytes, not {type(raw).__name__}")
-        return compressed.compress(raw, self.comp_level, self.use_zlib) if self.comp else raw
+        if not self.comp:
+            return raw
+        compressed.check_size(len(raw), self.max_decompressed)
+        return compressed.compress(raw, self.comp_level, self.use_zlib)
 
     def deserialize(self, data: bytes) -> Any:
         """The value of bytes."""
-        value = compressed.read(self._deserialize, data, written_compressed=self.comp)
+        value = compressed.read(
+            self._deserialize, data, written_compressed=self.comp, most=self.max_decompressed
+        )
         return value if self._takes_any_value else plain.lift(value)
+
+    def for_tasks(self) -> Serializer:
+        """The serializer of tasks; where bytes are signed, it reads no result for a task, nor the reverse."""
+        return self
+
+    def seal(self, name: str, text: str) -> str:
+        """A text that is stored as such under a name; signed, if bytes are."""
+        del name
+        return text
+
+    def unseal(self, name: str, sealed: str) -> str:
+        """The text that was sealed."""
+        del name
+        return sealed
 
 
 class PickleSerializer(Serializer):

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from liteq.exceptions import PayloadTooLarge
+
+_EITHER_FORMAT = 32 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB_MAGIC = b"\x78"
 
@@ -17,17 +20,26 @@ def compress(data: bytes, level: int, use_zlib: bool) -> bytes:
     return zlib.compress(data, level) if use_zlib else gzip.compress(data, level, mtime=0)
 
 
-def read(decode: Callable[[bytes], Any], data: bytes, *, written_compressed: bool) -> Any:
-    """The value of bytes that are compressed, or are not.
+def check_size(size: int, most: int) -> None:
+    """Refuse to compress what could not be read again.
+
+    Raises:
+        PayloadTooLarge: if it is more bytes than are decompressed.
+    """
+    if size > most:
+        raise PayloadTooLarge(f"it has {size:,} bytes before compression, and max_decompressed is {most:,}")
+
+
+def read(decode: Callable[[bytes], Any], data: bytes, *, written_compressed: bool, most: int) -> Any:
+    """The value of bytes that are compressed, to `most` bytes or fewer, or are not.
 
     What a queue holds was written before compression was switched on or off, or by a process where it is not.
     Bytes that look compressed may still be what `decode` reads, when an application's own serializer makes
     such: then they are taken first for what this process would have written.
     """
-    decompress = _decompressor(data)
-    if decompress is None:
+    if data[:2] != _GZIP_MAGIC and data[:1] != _ZLIB_MAGIC:
         return decode(data)
-    readings: tuple[Callable[[], Any], ...] = (lambda: decode(decompress(data)), lambda: decode(data))
+    readings: tuple[Callable[[], Any], ...] = (lambda: decode(_inflate(data, most)), lambda: decode(data))
     first, second = readings if written_compressed else reversed(readings)
     try:
         return first()
@@ -37,7 +49,23 @@ def read(decode: Callable[[bytes], Any], data: bytes, *, written_compressed: boo
         raise
 
 
-def _decompressor(data: bytes) -> Callable[[bytes], bytes] | None:
-    if data[:2] == _GZIP_MAGIC:
-        return gzip.decompress
-    return zlib.decompress if data[:1] == _ZLIB_MAGIC else None
+def _inflate(data: bytes, most: int) -> bytes:
+    """Decompress, in as much memory as the result may have: a few bytes can stand for a great many.
+
+    Raises:
+        PayloadTooLarge: if there are more than `most`.
+        zlib.error: if the bytes are damaged.
+        EOFError: if their end is missing.
+    """
+    pieces = []
+    while data:
+        inflater = zlib.decompressobj(_EITHER_FORMAT)
+        piece = inflater.decompress(data, most + 1)
+        if len(piece) > most:
+            raise PayloadTooLarge("it has more bytes when it is decompressed than max_decompressed allows")
+        if not inflater.eof:
+            raise EOFError("the compressed bytes end before their end mark")
+        most -= len(piece)
+        pieces.append(piece)
+        data = inflater.unused_data
+    return b"".join(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from liteq.serializer.base import Serializer
 _HEADER = b"HS256:"
 """Says that the bytes are signed, and how: HMAC with SHA-256."""
 _DIGEST_SIZE = 32
+_UNSIGNED = "it is not signed: it was written without a SignedSerializer"
+_WRONG = "its signature is wrong: it was written with another secret or salt, or changed since"
 
 
 class SignedSerializer(Serializer):
@@ -47,6 +50,33 @@ class SignedSerializer(Serializer):
             for number, one in enumerate((secret, *fallback_secrets))
         ]
 
+        self._for_tasks: SignedSerializer | None = None
+
+    def for_tasks(self) -> SignedSerializer:
+        """The same with other keys: what a task returned may, by design, have the form of a task."""
+        if self._for_tasks is None:
+            self._for_tasks = copy.copy(self)
+            self._for_tasks._keys = [_digest(key, b"task") for key in self._keys]  # noqa: SLF001 -- its own
+        return self._for_tasks
+
+    def seal(self, name: str, text: str) -> str:
+        """The text, signed together with its name."""
+        return f"{_HEADER.decode()}{_seal(self._keys[0], name, text)}:{text}"
+
+    def unseal(self, name: str, sealed: str) -> str:
+        """The text that was sealed under this name.
+
+        Raises:
+            BadSignature: if it is not signed, or not with one of the secrets.
+        """
+        header, signature, text = (*sealed.split(":", 2), "", "")[:3]
+        if f"{header}:".encode() != _HEADER:
+            raise BadSignature(_UNSIGNED)
+        given = signature.encode()
+        if not any(_same(_seal(key, name, text).encode(), given) for key in self._keys):
+            raise BadSignature(_WRONG)
+        return text
+
     def serialize(self, data: Any) -> bytes:
         """The bytes of a value, signed."""
         payload = super().serialize(data)
@@ -59,13 +89,11 @@ class SignedSerializer(Serializer):
             BadSignature: if they are not signed, or not with one of the secrets.
         """
         if not data.startswith(_HEADER):
-            raise BadSignature("it is not signed: it was written without a SignedSerializer")
+            raise BadSignature(_UNSIGNED)
         body = data[len(_HEADER) :]
         signature, payload = body[:_DIGEST_SIZE], body[_DIGEST_SIZE:]
         if not any(_same(_digest(key, payload), signature) for key in self._keys):
-            raise BadSignature(
-                "its signature is wrong: it was written with another secret or salt, or changed since"
-            )
+            raise BadSignature(_WRONG)
         return super().deserialize(payload)
 
 
@@ -76,6 +104,10 @@ def _digest(key: bytes, data: bytes) -> bytes:
     import hmac
 
     return hmac.digest(key, data, "sha256")
+
+
+def _seal(key: bytes, name: str, text: str) -> str:
+    return _digest(_digest(key, b"text"), f"{len(name)}:{name}{text}".encode()).hex()
 
 
 def _same(a: bytes, b: bytes) -> bool:

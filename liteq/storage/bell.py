@@ -14,15 +14,22 @@ import stat
 import threading
 import time
 import weakref
+from pathlib import Path
 
 from liteq.storage.inotify import FileWatch
 
 
 class Bell:
-    """One file whose writing means "look again". Making one opens nothing."""
+    """One file whose writing means "look again". Making one opens nothing.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: the file.
+        like: the file beside which it lies: who may write to that one may ring.
+    """
+
+    def __init__(self, path: str, like: str | None = None) -> None:
         self.path = path
+        self.like = like
         self._fd: int | None = None
         self._lock = threading.Lock()
         self.wakeup = BellWakeup(self)
@@ -54,9 +61,7 @@ class Bell:
         if self._fd is None:
             with self._lock:
                 if self._fd is None:
-                    # Not through a symbolic link, nor into a pipe: the folder may be everybody's.
-                    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-                    fd = os.open(self.path, flags, 0o600)
+                    fd = _open(self.path, self.like)
                     if not _is_bell(os.fstat(fd)):
                         os.close(fd)
                         raise OSError(f"{self.path} is another file; remove it")
@@ -67,6 +72,28 @@ class Bell:
         """Forget what threads of the parent held; its watch would steal the parent's events."""
         self._lock = threading.Lock()
         self.wakeup.reset_after_fork()
+
+
+def _open(path: str, like: str | None) -> int:
+    # Not through a symbolic link, nor into a pipe: the folder may be everybody's.
+    flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another one has just made it
+        return os.open(path, flags)
+    if like is not None:
+        with contextlib.suppress(OSError):
+            _share(fd, Path(like).stat())
+    return fd
+
+
+def _share(fd: int, like: os.stat_result) -> None:
+    """Give a new file the permissions of another, as SQLite does with its own; by root, its owner too."""
+    if os.geteuid() == 0:
+        os.fchown(fd, like.st_uid, like.st_gid)
+    os.fchmod(fd, stat.S_IMODE(like.st_mode) & 0o666)
 
 
 def _is_bell(status: os.stat_result) -> bool:

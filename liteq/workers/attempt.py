@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 
 from liteq import clock
 from liteq import signals as s
@@ -19,7 +20,8 @@ from liteq.exceptions import (
 )
 from liteq.execution import run
 from liteq.failure import conclude
-from liteq.messages import BACK, Disposition, EndKind, Error, Join, Outcome, Settlement, Verdict
+from liteq.messages import BACK, Disposition, EndKind, Error, Join, MemberEnd, Outcome, Settlement, Verdict
+from liteq.outcomes import undecodable
 from liteq.tasks import Task
 from liteq.workers.timer import Timer
 from liteq.workers.wire import Announcement, Assignment
@@ -38,15 +40,9 @@ def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
     ends = huey.storage.ends_of(assignment.key) if gathers else None
     if gathers and ends is None:
         return BACK
-    try:
-        task = huey.deserialize_task(data)
-        if ends is not None:
-            give_list(task, ends, huey.serializer, huey.utc)
-    except UnknownTask as error:
-        return _dead(huey, str(error))
-    except Exception as error:
-        logger.exception("A message can't be decoded")
-        return _dead(huey, f"can't be decoded: {error!r}")
+    task, wrong = _decode(huey, data, ends)
+    if task is None:
+        return _dead(huey, wrong)
     task.claim = assignment.key
     if assignment.verdict:
         return conclude(huey, task, _reason(assignment.verdict, task)).outcome()
@@ -54,6 +50,28 @@ def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
         timer.no_limit()
     now = clock.naive_now(huey.utc)
     return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=timer).outcome()
+
+
+def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task | None, str]:
+    """The task of a message, or None and why it can't be decoded."""
+    try:
+        task = huey.deserialize_task(data)
+        if ends is not None:
+            give_list(task, ends, huey.serializer, huey.utc)
+    except UnknownTask as error:
+        return None, str(error)
+    except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
+        reason = undecodable(error)
+        logger.error("A message %s", reason)  # noqa: TRY400 -- a traceback may show what is in it
+        logger.debug("It failed at %s", _places(error))
+        return None, reason
+    return task, ""
+
+
+def _places(error: Exception) -> str:
+    """Where it was raised, without the lines there: a decoder's own may be those of the message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return ", ".join(f"{frame.filename}:{frame.lineno} ({frame.name})" for frame in frames)
 
 
 def _dead(huey: Huey, reason: str) -> Outcome:
@@ -74,7 +92,7 @@ def announce(huey: Huey, announcement: Announcement) -> None:
         try:
             task = huey.deserialize_task(announcement.data)
         except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
-            logger.warning("A task that is told of can't be decoded: %s", error)
+            logger.warning("A task that is told of %s", undecodable(error))
     for signal in announcement.signals:
         huey.signals.send(signal, task)
 

@@ -98,4 +98,4 @@ def flush_locks(huey: Huey, options: ConsumerOptions) -> None:
     """
     if options.flush_locks or options.extra_locks:
         flushed = huey.flush_locks(*(() if options.flush_locks else options.extra_locks))
-        logger.info("Locks flushed: %s", ", ".join(sorted(flushed)) or "none was held")
+        logger.info("Locks flushed: %s", ", ".join(map(repr, sorted(flushed))) or "none was held")

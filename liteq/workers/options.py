@@ -93,6 +93,27 @@ class ConsumerOptions:
             raise ConfigurationError("consumers run on Linux only in this version")
 
 
+def check_open_files(workers: int) -> None:
+    """Refuse more workers than the supervisor may have lines to.
+
+    Raises:
+        ConfigurationError: if they would not all be started.
+    """
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = FILES_OF_WORKER * workers + FILES_BESIDES
+    if resource.RLIM_INFINITY != allowed < needed:
+        raise ConfigurationError(
+            f"{workers} workers need {needed} open files, and this process may have {allowed}: "
+            f"raise it, by `ulimit -n {needed}`, or use fewer workers"
+        )
+
+
+FILES_OF_WORKER = 3
+FILES_BESIDES = 32
+"""What the supervisor has open besides its lines to the workers, with some to spare."""
+
 _PERIODS = (
     "max_age",
     "start_timeout",

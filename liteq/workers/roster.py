@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.entries import Entry
+from liteq.entries import Entry, unseal
 from liteq.exceptions import UnknownTask
 from liteq.schedules import Missed, Schedule
 from liteq.schedules.missed import GRACE, to_run
@@ -154,7 +154,7 @@ class Roster:
 
     def _job_of_entry(self, name: str, text: str) -> Job | None:
         try:
-            entry = Entry.of_text(name, text)
+            entry = unseal(name, text, self._huey.serializer)
             task_class = self._huey.registry.string_to_task(entry.task)
         except (ValueError, UnknownTask) as error:
             logger.warning("Schedule %r is kept, and does not run: %s", name, error)

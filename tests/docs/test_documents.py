@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import liteq
-from liteq import signals
-from liteq.storage.sqlite import schema
+from liteq import bounds, signals
+from liteq.serializer import Serializer
+from liteq.storage.sqlite import SqliteStorage, schema
+from liteq.workers.options import FILES_BESIDES, FILES_OF_WORKER
 
-from .documents import ROOT, Reader, blocks, documents, links, table
+from .documents import ENVIRONMENT, ROOT, Reader, blocks, documents, links, table
 
 GUARANTEES = ROOT / "docs/guarantees.md"
 
@@ -42,6 +44,32 @@ def test_the_page_runs(page: Path, tmp_path: Path):
         codes = reader.stop()
     assert not any(codes), reader.log
     assert reader.commands, "a page that shows nothing"
+
+
+def test_the_page_about_security_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(ENVIRONMENT, "QUEUE_SECRETS", "a-new-secret an-old-one")
+    reader = Reader(tmp_path)
+    try:
+        reader.follow(ROOT / "docs/security.md")
+    finally:
+        codes = reader.stop()
+    assert (codes, reader.commands) == ([0], 2), reader.log
+
+
+def test_the_limits_are_those_of_the_code():
+    rows = {row[0]: row[1] for row in table(ROOT / "docs/reference/limits.md", "what")}
+    assert rows["`priority`"] == f"{-bounds.LARGEST:,} to {bounds.LARGEST:,}"
+    assert rows["`retries`"] == f"0 to {bounds.LARGEST:,}"
+    [names] = [limit for what, limit in rows.items() if what.startswith("ids, keys")]
+    assert names == f"{bounds.LONGEST_NAME:,} characters of UTF-8"
+    [stages] = [limit for what, limit in rows.items() if what.startswith("stages of a pipeline")]
+    assert stages.startswith(f"{bounds.LONGEST_PIPELINE};")
+    [payload] = [limit for what, limit in rows.items() if what.startswith("a task, with its arguments")]
+    assert payload.startswith(f"{SqliteStorage.capabilities.max_payload:,} bytes")
+    assert f"{Serializer().max_decompressed:,} bytes" in rows["a value before compression"]
+    assert rows["workers of a consumer"].startswith(
+        f"{FILES_OF_WORKER} open files each, and {FILES_BESIDES}:"
+    )
 
 
 def test_the_files_of_the_tutorial_that_are_not_run_can_be_imported(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
-from .consumer import write_app
+from .consumer import PATIENCE, ROOT, write_app
 
 BESIDE_HUEY = """
 from liteq import MemoryHuey
@@ -168,3 +171,19 @@ def test_a_folder_that_does_not_exist(launch, tmp_path):
     consumer = launch("-q")
     assert "does not exist" in refusal(consumer)
     assert consumer.process.returncode == 3
+
+
+def test_more_workers_than_there_may_be_open_files(app, tmp_path):
+    """Not started in part, and then ended by an error in the middle of it."""
+
+    def consume(workers):
+        return subprocess.run(
+            ["sh", "-c", f'ulimit -n 200; exec "$0" -m liteq consume app.nothing -w {workers}', sys.executable],
+            check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE,
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    done = consume(57)
+    assert done.returncode == 2
+    assert "57 workers need 203 open files, and this process may have 200" in done.stderr
+    assert "has no 'nothing'" in consume(56).stderr

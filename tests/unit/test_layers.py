@@ -17,7 +17,8 @@ LARGEST_FILE = 350
 LARGEST_FUNCTION = 40
 
 LAYERS = (
-    ("liteq.exceptions", "liteq.clock", "liteq.identity"),
+    ("liteq.bounds", "liteq.exceptions", "liteq.identity"),
+    ("liteq.clock",),
     (
         "liteq.messages",
         "liteq.serializer",

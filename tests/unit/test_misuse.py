@@ -296,3 +296,12 @@ def test_arguments_of_huey_0_4():
     finally:
         logging.getLogger("huey").setLevel(logging.NOTSET)
     assert seen == [(1, 2, True), (1, 1, True), (1, 0, True)]
+
+
+def test_what_is_refused_is_not_told(sqlite, add):
+    """An argument in the wrong place may be a secret, and exceptions are logged."""
+    for call in (lambda: add.schedule("hunter2", delay=1), lambda: add.schedule((1,), "hunter2", delay=1)):
+        with pytest.raises((TypeError, ValueError), match=r"schedule\(\) takes") as caught:
+            call()
+        assert "hunter2" not in str(caught.value)
+    assert is_empty(sqlite)

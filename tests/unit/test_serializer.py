@@ -4,13 +4,15 @@ import gzip
 import json
 import math
 import pickle
+import tracemalloc
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liteq.exceptions import BadSignature, ConfigurationError, TaskException
+from liteq import SqliteHuey, crontab
+from liteq.exceptions import BadSignature, ConfigurationError, PayloadTooLarge, TaskException
 from liteq.messages import SKIPPED, Error
 from liteq.serializer import JSONSerializer, PickleSerializer, Serializer, SignedSerializer
 from liteq.serializer.plain import MARK, lift, lower
@@ -494,3 +496,132 @@ def test_it_takes_the_options_of_what_it_signs():
     assert len(Signed(compression=True).serialize("a" * 100_000)) < 500
     assert Signed(pickle_protocol=2).serialize(1)[38:40] == b"\x80\x02"
     assert json.loads(SignedJSON(secret="s").serialize({"a": 1})[38:]) == {"a": 1}
+
+
+# What has much to say in few bytes
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize("compression", [True, False])
+def test_a_bomb_does_not_go_off(compress, compression):
+    serializer = JSONSerializer(compression=compression, max_decompressed=1_000_000)
+    data = compress(b'"' + b"a" * 50_000_000 + b'"')
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="max_decompressed allows" if compression else "utf-8"):
+        serializer.deserialize(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_a_bomb_of_many_parts_does_not_go_off():
+    serializer = JSONSerializer(compression=True, max_decompressed=1_000_000)
+    part = gzip.compress(b"1" * 600_000)
+    assert serializer.deserialize(gzip.compress(b"1" * 60) + gzip.compress(b"1" * 40)) == int("1" * 100)
+    with pytest.raises(PayloadTooLarge, match="max_decompressed allows"):
+        serializer.deserialize(part * 2)
+
+
+def test_what_could_not_be_read_again_is_not_written():
+    serializer = PickleSerializer(compression=True, max_decompressed=1_000)
+    assert serializer.deserialize(serializer.serialize("a" * 900)) == "a" * 900
+    with pytest.raises(
+        PayloadTooLarge, match=r"it has 1,\d+ bytes before compression, and max_decompressed is 1,000"
+    ):
+        serializer.serialize("a" * 1_000)
+    plain = PickleSerializer(max_decompressed=1_000)
+    assert plain.deserialize(plain.serialize("a" * 10_000)) == "a" * 10_000
+
+
+@pytest.mark.parametrize("most", [0, -1, 2**63, 1.5, None, "1"])
+def test_a_limit_of_decompression_that_is_none(most):
+    with pytest.raises(ConfigurationError, match="max_decompressed must be"):
+        Serializer(max_decompressed=most)
+
+
+# Results are no tasks
+
+
+@pytest.fixture(params=[SignedSerializer, SignedJSON])
+def signed_queue(request, filename):
+    huey = SqliteHuey(filename=filename, durability="off", serializer=request.param(secret="s"))
+    yield huey
+    huey.storage.close()
+
+
+def test_a_signed_result_in_the_form_of_a_task_is_none(signed_queue):
+    """Who may write to the file, and have any value returned, must not thereby call what he likes."""
+    huey = signed_queue
+    ran = []
+    echo = huey.task(name="echo")(lambda value: value)
+    forbidden = huey.task(name="forbidden")(lambda: ran.append(1))
+    form = huey.registry.encode(forbidden.s(), utc=True)
+    echo(form, id="a")
+    huey.execute(huey.dequeue())
+    signed = huey.storage.peek_result("a")
+    huey.storage.put([huey.message_of(echo.s(1))._replace(data=signed)], 0)
+    with pytest.raises(BadSignature):
+        huey.dequeue()
+    [dead] = huey.dead()
+    assert dead.reason.startswith("can't be decoded: BadSignature: its signature is wrong")
+    assert not ran
+    forbidden()
+    data = huey.message_of(forbidden.s()).data
+    huey.storage.put_result("b", data)
+    with pytest.raises(BadSignature):
+        huey.get("b")
+    huey.execute(huey.dequeue())
+    assert ran == [1]
+
+
+def test_secrets_are_rotated_for_tasks_too():
+    old = SignedSerializer(secret="old").for_tasks()
+    new = SignedSerializer(secret="new", fallback_secrets=["old"])
+    assert new.for_tasks().deserialize(old.serialize(1)) == 1
+    assert new.for_tasks() is new.for_tasks()
+    with pytest.raises(BadSignature):
+        new.deserialize(old.serialize(1))
+
+
+# Schedules
+
+
+def test_a_schedule_is_signed_as_tasks_are(signed_queue):
+    """Consumers sign the calls that schedules make: else who writes to the file would have them signed."""
+    huey = signed_queue
+    report = huey.task(name="report")(lambda *args: args)
+    huey.schedules.add("a", report.s(1, "é"), crontab())
+    huey.schedules.pause("a")
+    huey.schedules.resume("a")
+    assert huey.schedules["a"].args == (1, "é")
+    stored = huey.storage.entry("a")
+    assert huey.schedules.add("a", report.s(1, "é"), crontab(), replace=True) == huey.schedules["a"]
+    assert huey.storage.entry("a") == stored
+    header, signature, text = stored.split(":", 2)
+    forged = {
+        "unsigned": text,
+        "changed": stored.replace("[1,", "[2,"),
+        "signature": f"{header}:{'0' * 64}:{text}",
+        "none": f"{header}::{text}",
+        "empty": "",
+        "other": SignedSerializer(secret="other").seal("a", text),
+    }
+    for text in forged.values():
+        assert huey.storage.replace_entry("a", stored, text)
+        with pytest.raises(ValueError, match=r"schedule 'a' can't be read: it(s signature| is not signed)"):
+            huey.schedules["a"]
+        assert list(huey.schedules) == []
+        stored = text
+    other = SqliteHuey(filename=huey.storage.database.path, serializer=SignedSerializer(secret="s"))
+    assert not list(other.schedules)
+    other.storage.close()
+
+
+def test_a_signed_schedule_stays_under_its_name(signed_queue):
+    huey = signed_queue
+    huey.schedules.add("a", huey.task(name="report")(lambda: 1), crontab())
+    assert huey.storage.replace_entry("b", None, huey.storage.entry("a"))
+    assert [entry.name for entry in huey.schedules] == ["a"]
+    old = SignedSerializer(secret="old")
+    both = SignedSerializer(secret="new", fallback_secrets=["old"])
+    assert both.unseal("a", old.seal("a", "{}")) == "{}"

@@ -626,6 +626,22 @@ def test_a_bell_that_was_removed_is_made_again_by_the_next_process(open_, filena
     assert (filename.parent / "queue.db-bell").exists()
 
 
+@pytest.mark.parametrize("secure_delete", [False, True])
+def test_what_is_deleted_is_overwritten_if_that_is_wanted(open_, filename, secure_delete):
+    huey = open_(secure_delete=secure_delete)
+    for number in range(300):
+        call(huey, f"secret-{number}", "secret" * 1_000)
+        huey.put(f"key-{number}", f"secret-{number}")
+    while (task := huey.dequeue()) is not None:
+        huey.execute(task)
+        huey.get(task.id)
+    for number in range(300):
+        huey.get(f"key-{number}")
+    huey.storage.close()
+    assert not filename.with_name("queue.db-wal").exists()
+    assert (b"secret" in filename.read_bytes()) is not secure_delete
+
+
 def test_memory_has_no_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     huey = MemoryHuey()

@@ -13,7 +13,7 @@ import pytest
 from liteq import ConfigurationError, MemoryHuey, SqliteHuey, TaskException
 from liteq.exceptions import SerializationError
 from liteq.serializer import JSONSerializer, PickleSerializer, Serializer
-from liteq.submission import PickledCall, Submitted
+from liteq.submission import PickledCall, Submitted, name_of
 
 from .running import python
 
@@ -289,3 +289,10 @@ app.huey.submit(times, Number(6), id="answer")
     python("script.py")
     project.huey.execute(project.huey.dequeue())
     assert project.huey.result("answer") == 42
+
+
+def test_the_name_of_a_partial_does_not_tell_its_arguments():
+    assert (
+        name_of(functools.partial(functools.partial(len, "hunter2"), key="hunter2"))
+        == "builtins.len in a partial"
+    )

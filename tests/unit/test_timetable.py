@@ -318,3 +318,11 @@ def test_changes_of_several_processes_at_once_are_all_made(filename):
         process.join()
     assert huey.schedules["count"].args == (200,)
     huey.storage.close()
+
+
+def test_what_is_shown_of_an_entry_does_not_tell_its_arguments():
+    entry = Entry("a", "app.report", NIGHTLY, ("hunter2",), {"password": "hunter2"})
+    assert "hunter2" not in repr(entry)
+    with pytest.raises(ValueError, match="can't be read") as caught:
+        Entry.of_text("a", '{"args": ["hunter2"]}')
+    assert "hunter2" not in str(caught.value)

@@ -12,7 +12,7 @@ import apsw
 from liteq.exceptions import ConfigurationError, ForeignFile
 from liteq.storage.sqlite import schema, sql
 from liteq.storage.sqlite.errors import out_of_room
-from liteq.storage.sqlite.files import prepare
+from liteq.storage.sqlite.files import prepare, refuse_swapped
 
 Durability = Literal["full", "normal", "off"]
 
@@ -30,6 +30,8 @@ class Settings:
     timeout: float = 60.0
     """Seconds to wait for another process's write lock."""
     cache_mb: int = 8
+    secure_delete: bool = False
+    """Overwrite what is deleted."""
 
 
 def open_connection(settings: Settings) -> apsw.Connection:
@@ -45,6 +47,7 @@ def open_connection(settings: Settings) -> apsw.Connection:
         wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)
         _set_pragmas(connection, settings)
+        refuse_swapped(settings.path)
     except BaseException as error:
         told = out_of_room(error, connection)
         connection.close()
@@ -133,6 +136,7 @@ def _set_pragmas(connection: apsw.Connection, settings: Settings) -> None:
     connection.pragma("synchronous", settings.durability)
     connection.pragma("cache_size", -settings.cache_mb * 1024)
     connection.pragma("mmap_size", 0)
+    connection.pragma("secure_delete", settings.secure_delete)
     connection.pragma("journal_size_limit", _WAL_FILE_LIMIT)
     # The dispatcher checkpoints long before this; without one, the WAL must not grow for ever.
     connection.pragma("wal_autocheckpoint", _WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT)

@@ -7,9 +7,10 @@ is there as a whole or not at all.
 from __future__ import annotations
 
 import os
-import time
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -17,10 +18,11 @@ import apsw
 from liteq.exceptions import StorageError
 from liteq.storage.sqlite.errors import out_of_room, translate
 from liteq.storage.sqlite.existing import open_existing
-from liteq.storage.sqlite.files import size_of
+from liteq.storage.sqlite.files import refuse_strangers, size_of
 from liteq.storage.sqlite.verify import check
 
 _PAGES_AT_ONCE = 2_000
+_TAKEN = "it exists already; use another name, or remove it first"
 
 
 def backup(path: str, destination: str) -> None:
@@ -47,7 +49,7 @@ def refuse_existing(path: str) -> None:
         StorageError: if it is so.
     """
     if os.path.lexists(path):
-        raise StorageError(f"{path}: it exists already; use another name, or remove it first")
+        raise StorageError(f"{path}: {_TAKEN}")
     for name in (f"{path}-wal", f"{path}-journal"):
         if size_of(name):
             raise StorageError(f"{path}: there is {name}, of another database; move it away first")
@@ -58,8 +60,9 @@ def opened(path: str) -> Iterator[apsw.Connection]:
     """A connection to a queue's file that only reads.
 
     Raises:
-        StorageError: if the file can't be read.
+        StorageError: if the file can't be read, or is a stranger's in a folder of everybody's.
     """
+    refuse_strangers(path)
     try:
         connection = open_existing(path)
     except apsw.Error as error:
@@ -77,8 +80,10 @@ def staged(source: apsw.Connection, path: str, destination: str) -> Iterator[str
     Raises:
         StorageError: if it can't be made.
     """
-    stage = _new_file(destination)
+    folder = _new_folder(destination)
+    stage = os.path.join(folder, "copy")  # noqa: PTH118 -- names, as everywhere here
     try:
+        _new_file(stage)
         try:
             copy_into(source, stage)
         except apsw.Error as error:
@@ -87,20 +92,24 @@ def staged(source: apsw.Connection, path: str, destination: str) -> Iterator[str
             raise translate(error, destination if of_copy else path) from error
         yield stage
     finally:
-        for end in ("", "-wal", "-shm", "-journal"):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{stage}{end}")  # noqa: PTH108 -- a name, as everywhere here
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _new_file(destination: str) -> str:
-    """An empty file with a name of its own beside the destination, for its owner alone."""
-    folder, name = os.path.split(os.path.abspath(destination))  # noqa: PTH100 -- links stay as they are
-    stage = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}.partial")  # noqa: PTH118
+def _new_folder(destination: str) -> str:
+    """A folder beside the destination, for its owner alone.
+
+    SQLite takes whatever has the name of a WAL for one. Where everybody may make files, nobody else can
+    put one beside a copy that is in such a folder.
+    """
+    beside, name = os.path.split(os.path.abspath(destination))  # noqa: PTH100 -- links stay as they are
     try:
-        os.close(os.open(stage, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        return tempfile.mkdtemp(".partial", f".{name[:100]}.", beside)
     except OSError as error:
         raise StorageError(f"{destination}: it can't be made: {error.strerror}") from error
-    return stage
+
+
+def _new_file(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def copy_into(source: apsw.Connection, path: str) -> None:
@@ -149,9 +158,8 @@ def give_name(stage: str, destination: str) -> None:
     """
     try:
         os.link(stage, destination)
-    except FileExistsError:
-        refuse_existing(destination)
-        raise
+    except FileExistsError as error:
+        raise StorageError(f"{destination}: {_TAKEN}") from error
     except OSError:  # a file system without hard links
         refuse_existing(destination)
         os.rename(stage, destination)  # noqa: PTH104

@@ -15,7 +15,7 @@ from liteq.exceptions import StorageDamaged, StorageError
 from liteq.storage.bell import Bell
 from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
 from liteq.storage.sqlite.errors import out_of_room, translate
-from liteq.storage.sqlite.files import FileId, file_id
+from liteq.storage.sqlite.files import FileId, file_id, real_of
 
 _CHECKPOINT_TIMEOUT = 0.05
 """Seconds: it keeps writers waiting while it waits for readers, such as a backup."""
@@ -44,8 +44,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.path = settings.path
-        self.work_bell = Bell(f"{settings.path}-bell")
-        self.done_bell = Bell(f"{settings.path}-done")
+        self.work_bell, self.done_bell = Bell(""), Bell("")  # their paths come with the next line
         self._find_companions()
         self.opened = 0
         """How many connections have been opened so far."""
@@ -63,9 +62,10 @@ class Database:
 
     def _find_companions(self) -> None:
         """SQLite follows links, and keeps its other files beside the database and not beside the link."""
-        real = os.path.realpath(self.path)
+        real = real_of(self.path)
         self._wal = f"{real}-wal"
         self.work_bell.path, self.done_bell.path = f"{real}-bell", f"{real}-done"
+        self.work_bell.like = self.done_bell.like = real
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:

@@ -47,6 +47,8 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
         history: how many ended attempts are remembered; 0 is none.
         history_age: seconds for which they are remembered; None is no bound.
+        secure_delete: overwrite with zeros what is deleted, so that it can't be found in the file any more.
+            Every process that uses the file has to say so for what it deletes.
 
     Raises:
         ConfigurationError: for an option that is unknown or has no such value.
@@ -68,6 +70,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         expire_time: float | None = None,
         history: int = KEPT_BY_DEFAULT,
         history_age: float | None = None,
+        secure_delete: bool = False,
         **unknown: object,
     ) -> None:
         del strict_fifo
@@ -82,7 +85,9 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         self.meter = self.retention.meter()
-        settings = Settings(os.path.abspath(path), _durability(durability, fsync), timeout, int(cache_mb))  # noqa: PTH100 -- unlike Path, it takes `..` away
+        path = os.path.abspath(path)  # noqa: PTH100 -- unlike Path, it takes `..` away
+        level = _durability(durability, fsync)
+        settings = Settings(path, level, timeout, int(cache_mb), bool(secure_delete))
         self.database = Database(settings)
 
     # Lifecycle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from liteq.exceptions import ForeignFile, StorageError
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Settings, is_new, wait_when_busy
 from liteq.storage.sqlite.errors import translate
-from liteq.storage.sqlite.files import size_of
+from liteq.storage.sqlite.files import real_of, size_of
 
 _DEFAULT_TIMEOUT = Settings("").timeout
 
@@ -32,7 +31,7 @@ def open_existing(path: str, *, timeout: float = _DEFAULT_TIMEOUT) -> apsw.Conne
     except (apsw.CantOpenError, apsw.ReadOnlyError):
         # In a folder that can't be written, WAL mode has no place for its index. The database is complete
         # without it if there is no WAL.
-        if size_of(f"{os.path.realpath(path)}-wal"):
+        if size_of(f"{real_of(path)}-wal"):
             raise
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         return _opened(path, f"file:{quote(path)}?immutable=1", flags, timeout)
@@ -71,7 +70,7 @@ def _opened(path: str, name: str, flags: int, timeout: float) -> apsw.Connection
     connection = apsw.Connection(name, flags=flags)
     try:
         wait_when_busy(connection, timeout)
-        if size_of(f"{os.path.realpath(path)}-wal"):
+        if size_of(f"{real_of(path)}-wal"):
             # Closing must not move it into a file that may be damaged, or not ours.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         _check_content(connection, path)

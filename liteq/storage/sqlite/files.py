@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from liteq.exceptions import StorageDamaged, StorageError, StorageFull
@@ -27,6 +28,18 @@ def file_id(path: str) -> FileId | None:
     return status.st_dev, status.st_ino
 
 
+def real_of(path: str) -> str:
+    """The file that a name leads to, through links.
+
+    Raises:
+        StorageError: if a link comes and goes.
+    """
+    for _ in range(100):
+        with suppress(OSError):  # which Python lets through if it saw the link a moment ago
+            return os.path.realpath(path)
+    raise StorageError(f"{path}: it is made into a link and removed, again and again")
+
+
 def size_of(path: str) -> int:
     """The size in bytes; 0 if there is no such file."""
     try:
@@ -45,10 +58,12 @@ def prepare(path: str) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise StorageError(f"{path}: the folder {folder} does not exist; create it or use another filename")
-    _refuse_strangers(os.path.realpath(path))
-    _refuse_remnants(path, f"{os.path.realpath(path)}-wal")
+    refuse_strangers(path)
+    _refuse_remnants(path, f"{real_of(path)}-wal")
     with _creation:
         _create(path, folder)
+    # Once more: where everybody may make files, a name is sure once this user's file has it.
+    refuse_strangers(path)
 
 
 def _create(path: str, folder: Path) -> None:
@@ -74,21 +89,63 @@ def _refuse_remnants(path: str, wal: str) -> None:
         )
 
 
-def _refuse_strangers(path: str) -> None:
+def refuse_strangers(path: str) -> None:
     """In a folder where everybody may make files, another user's would be run as this one's tasks.
 
     Raises:
-        StorageError: for such a file.
+        StorageError: for such a file or link.
     """
-    if not Path(path).parent.stat().st_mode & stat.S_IWOTH:
-        return
-    for name in (path, f"{path}-wal", f"{path}-shm", f"{path}-journal"):
-        try:
-            owner = os.lstat(name).st_uid
-        except OSError:
-            continue
-        if owner not in {os.geteuid(), 0}:
+    real = real_of(path)
+    for name in (path, real, *_companions(real)):
+        owner = _owner(name)
+        if owner is not None and owner not in {os.geteuid(), 0} and _is_everybodys(name):
             raise StorageError(
                 f"{name}: it belongs to another user (uid {owner}), and everybody may write to its folder: "
                 "who made it decides what is run; keep the queue in a folder of its own"
             )
+
+
+def refuse_swapped(path: str) -> None:
+    """The same, of what SQLite has opened by now: since the first look, somebody may have been quick.
+
+    Raises:
+        StorageError: if one of the files is a stranger's, or another one than SQLite has open.
+    """
+    real = real_of(path)
+    if not _is_everybodys(real):
+        return
+    refuse_strangers(path)
+    opened = _open_files()
+    for name in (real, f"{real}-wal") if opened else ():
+        if file_id(name) not in opened:
+            raise StorageError(
+                f"{name}: it was replaced while it was opened, and everybody may write to its folder: "
+                "keep the queue in a folder of its own"
+            )
+
+
+def _companions(real: str) -> tuple[str, ...]:
+    return f"{real}-wal", f"{real}-shm", f"{real}-journal"
+
+
+def _owner(name: str) -> int | None:
+    try:
+        return os.lstat(name).st_uid
+    except OSError:
+        return None
+
+
+def _is_everybodys(name: str) -> bool:
+    """Whether everybody may make files in the folder of a file."""
+    return bool(Path(name).parent.stat().st_mode & stat.S_IWOTH)
+
+
+def _open_files() -> set[FileId]:
+    """The files that this process has open; none where the system does not tell."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- numbers, not paths
+            with suppress(OSError):  # the one that lists them is closed again
+                status = os.fstat(int(fd))
+                found.add((status.st_dev, status.st_ino))
+    return found

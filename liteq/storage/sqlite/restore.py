@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +17,7 @@ from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Settings, wait_when_busy
 from liteq.storage.sqlite.copies import give_name, opened, refuse_existing, staged, synchronise
 from liteq.storage.sqlite.errors import translate
+from liteq.storage.sqlite.files import real_of
 from liteq.storage.sqlite.verify import check
 
 # Where SQLite has its locks (https://sqlite.org/src/doc/trunk/src/os.h): all who have a file in WAL mode open
@@ -57,9 +59,9 @@ def restore(path: str, source: str) -> Restored:
         StorageError: if the backup is not whole, a consumer works on the file, or writing fails; the file
             is then as it was.
     """
-    if os.path.realpath(path) == os.path.realpath(source):
+    if real_of(path) == real_of(source):
         raise StorageError(f"{path}: the backup and the file to restore are the same")
-    path = os.path.realpath(path)
+    path = real_of(path)
     with opened(source) as backup, staged(backup, source, path) as stage:
         check(stage)
         if not os.path.lexists(path):
@@ -147,7 +149,7 @@ def _overwrite(stage: str, path: str, sequences: dict[str, int], aside: str) -> 
     """By SQLite, in one transaction: others may have the file open."""
     with opened(path) as current, staged(current, path, aside) as copy:
         synchronise(copy)
-        os.rename(copy, aside)  # noqa: PTH104
+        give_name(copy, aside)
     _adjust(stage, sequences)
     source, target = apsw.Connection(stage), apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -171,12 +173,23 @@ def _place(stage: str, path: str, sequences: dict[str, int], aside: str | None) 
     if aside is None:
         give_name(stage, path)
         return Restored(None)
-    os.link(path, aside)
-    if os.path.lexists(f"{path}-wal"):
-        os.rename(f"{path}-wal", f"{aside}-wal")  # noqa: PTH104
-    os.replace(stage, path)  # noqa: PTH105
+    try:
+        _take_after(stage, Path(path).stat())
+        os.link(path, aside)
+        if os.path.lexists(f"{path}-wal"):
+            os.rename(f"{path}-wal", f"{aside}-wal")  # noqa: PTH104
+        os.replace(stage, path)  # noqa: PTH105
+    except OSError as error:
+        raise StorageError(f"{path}: it can't be replaced: {error.strerror}") from error
     synchronise(str(Path(path).parent))
     return Restored(aside)
+
+
+def _take_after(stage: str, old: os.stat_result) -> None:
+    """Let those use the file who could use the one before; only root can give files away."""
+    if os.geteuid() == 0:
+        os.chown(stage, old.st_uid, old.st_gid)
+    Path(stage).chmod(stat.S_IMODE(old.st_mode) & 0o666)
 
 
 def _free_name(path: str) -> str:
