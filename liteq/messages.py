@@ -214,9 +214,9 @@ def new_id() -> str:
     Time-ordered ids keep the writes of an index at its end; random ones scatter them over the whole file.
     """
     ns = time.time_ns()
-    ms, fraction = divmod(ns, 1_000_000)
-    low = int.from_bytes(os.urandom(8), "big") >> 2  # of the kernel: an application may seed `random`
-    return (
-        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{fraction * 4096 // 1_000_000:03x}"
-        f"-{0x8000 | low >> 48:04x}-{low & 0xFFFFFFFFFFFF:012x}"
-    )
+    # Milliseconds, the version, their fraction in 12 bits, the variant, and chance: of the kernel, because an
+    # application may seed `random`.
+    high = (ns // 1_000_000 << 16) | 0x7000 | (ns % 1_000_000 >> 8)
+    low = 1 << 63 | int.from_bytes(os.urandom(8), "big") >> 2
+    text = f"{high:016x}{low:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from liteq.exceptions import ConfigurationError
 from liteq.serializer import compression as compressed
-from liteq.serializer import plain
+from liteq.serializer import plain, simple
 
 
 class Serializer:
@@ -63,6 +63,11 @@ class Serializer:
         return pickle.loads(data)
 
     def _dumps(self, data: Any) -> bytes:
+        if self.pickle_protocol == pickle.HIGHEST_PROTOCOL:
+            try:
+                return simple.dumps(data)
+            except simple.NotSimple:
+                pass
         # cloudpickle takes a fifth of the time that `import liteq` may take, so it is imported when needed.
         import cloudpickle
 

@@ -147,9 +147,13 @@ class Comparison(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from([*active, *self.claims[-2:]]), "claim, perhaps one that has ended")
         later = data.draw(st.sampled_from([0, 0, 0, 1]), "attempts that nobody has had")
         key = ClaimKey(claim.seq, claim.attempt + later, claim.owner)
-        waiting = [row.message.id for row in self.model.of(WAITING)]
-        chords = st.lists(st.tuples(st.sampled_from([*waiting, self.real("recent0")]), ends), max_size=3)
-        joins = tuple(Join(chord, *end) for chord, end in data.draw(chords, "ends of members"))
+        places = {row.message.id: row.message.gathers or 0 for row in self.model.of(WAITING)}
+        chords = st.lists(st.tuples(st.sampled_from([*places, self.real("recent0")]), ends), max_size=3)
+        joins = tuple(
+            Join(chord, *end)
+            for chord, end in data.draw(chords, "ends of members")
+            if end[0] < places.get(chord, 1)  # a place that the callback has
+        )
         end = settlement(key, messages=tuple(self.fresh(batch)), joins=joins, **outcome)
         row = self.model.holder(claim, key)
         assert self.storage.settle([end], self.now) == [row is not None]

@@ -12,8 +12,9 @@ class ChordContract(ABC):
 
     A message with `gathers`, a number greater than zero, is put as *waiting*. Each `Join` of an outcome,
     which names the message by its id, is kept in the transaction of that outcome. With the last of so many
-    the message becomes ready, or scheduled if it is due later, in the same transaction. Each position counts
-    once: a join at a position that has one, or to a message that does not wait, changes nothing. The ends are
+    the message becomes ready, or scheduled if it is due later, in the same transaction. Positions
+    are less than that number, and each counts once: a join at one that has its end, or to a message that
+    does not wait, changes nothing. The ends are
     kept until the message itself goes: for each attempt at it, and while it is dead.
     """
 

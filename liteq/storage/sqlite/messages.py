@@ -30,19 +30,32 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
     def _insert(self, transaction: Transaction, messages: Sequence[Message], now: int) -> None:
         connection, queue = transaction.connection, self.name
         rows = [(queue, m.id, m.name, m.priority, m.at_most_once, pack_links(m), m.data) for m in messages]
-        seqs = [seq for (seq,) in connection.executemany(sql.INSERT_MESSAGE, rows)]
+        connection.executemany(sql.INSERT_MESSAGE, rows)
+        # The numbers that AUTOINCREMENT gives within one transaction follow each other.
+        last = connection.last_insert_rowid()
+        first = last - len(rows) + 1
+        if len(rows) > 1 and all(_is_new_and_ready(m) for m in messages):
+            connection.execute(sql.INSERT_ALL_READY, (first, last))
+        else:
+            self._distribute(transaction, first, messages, now)
+        transaction.new_work = True
+
+    def _distribute(
+        self, transaction: Transaction, first: int, messages: Sequence[Message], now: int
+    ) -> None:
+        """Put each message, the first of which has the seq `first`, into the table of its state."""
+        queue = self.name
         ready, scheduled, waiting = [], [], []
-        for seq, m in zip(seqs, messages, strict=True):
+        for seq, m in enumerate(messages, first):
             if m.gathers:
                 waiting.append((seq, m))
             elif m.due is None or m.due <= now:
                 ready.append((queue, -m.priority, seq, m.attempt, m.crashes))
             else:
                 scheduled.append((queue, m.due, seq, m.attempt, m.crashes))
-        connection.executemany(sql.INSERT_READY, ready)
-        connection.executemany(sql.INSERT_SCHEDULED, scheduled)
+        transaction.connection.executemany(sql.INSERT_READY, ready)
+        transaction.connection.executemany(sql.INSERT_SCHEDULED, scheduled)
         self._wait(transaction, waiting)
-        transaction.new_work = True
 
     def claim(
         self,
@@ -282,6 +295,10 @@ def _first_that_must_wait(rows: Sequence[Ready], startable: int | None) -> int:
 
 def _holds(revocation: tuple[int | None, int, int] | None, now: int) -> bool:
     return revocation is not None and Revocation(revocation[0], bool(revocation[1])).holds(now)
+
+
+def _is_new_and_ready(message: Message) -> bool:
+    return message.due is None and not (message.attempt or message.crashes or message.gathers)
 
 
 def _claim(row: tuple[int, int, int, str, str, bytes, int, int, int, int, str | None]) -> Claim:

@@ -7,10 +7,13 @@ from typing import Final
 # Arrival
 
 INSERT_MESSAGE: Final = """
-INSERT INTO queue (queue, id, name, priority, at_most_once, links, data) VALUES (?, ?, ?, ?, ?, ?, ?)
-RETURNING seq"""
+INSERT INTO queue (queue, id, name, priority, at_most_once, links, data) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 INSERT_READY: Final = "INSERT INTO priority (queue, rank, seq, attempt, crashes) VALUES (?, ?, ?, ?, ?)"
+
+INSERT_ALL_READY: Final = """
+INSERT INTO priority (queue, rank, seq, attempt, crashes)
+SELECT queue, -priority, seq, 0, 0 FROM queue WHERE seq BETWEEN ? AND ?"""
 
 INSERT_SCHEDULED: Final = "INSERT INTO schedule (queue, due, seq, attempt, crashes) VALUES (?, ?, ?, ?, ?)"
 
