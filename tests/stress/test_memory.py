@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from stress.hazards.memory import run
+import pytest
+
+from stress.hazards import memory
 
 
 def test_the_memory_of_workers_is_bounded_and_no_task_runs_twice():
-    report = run(1, 4, 2)
+    report = memory.run(1, 4, 2)
     assert report.broken == []
     assert report.faults
     assert report.acknowledged
+
+
+def test_workers_that_grow_beyond_the_limit_are_found_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "_GIVEN", 5 * memory._LIMIT)
+    monkeypatch.setattr(memory, "_PATIENCE", 5)
+    assert any("a worker had" in line for line in memory.run(1, 4, 2).broken)
