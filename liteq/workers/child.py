@@ -85,6 +85,11 @@ class Child:
         """Whether no process is or will be there."""
         return self.state in {State.GONE, State.FAILED}
 
+    @property
+    def was_terminated(self) -> bool:
+        """Whether the process has been told to end at once."""
+        return self._terminated
+
     def started(self, now: float) -> None:
         """A process was asked for."""
         self._terminated = self._replace = False

@@ -275,16 +275,20 @@ class Supervisor:
         if place is self._dispatcher:
             self._note_end_of_dispatcher(end)
         last = self._launcher.board.read(place.index) if place.ends is not None else (0, 0)
+        # One that was to end by itself, and died over its task, was not told to die.
+        by_itself = end.code != 0 or last != (0, 0)
+        requested = before is State.STOPPING and (place.child.was_terminated or not by_itself)
         # A worker that dies over a task has lived: the task, which has few lives, is more likely to blame.
         place.child.exited(time.monotonic(), useful=end.code == 0 or last != (0, 0))
-        expected = before is State.STOPPING or (before is State.READY and end.code == 0)
+        well = before in {State.READY, State.STOPPING} and end.code == 0
+        expected = requested or well or (before is State.STOPPING and place is self._dispatcher)
         logger.log(
             logging.DEBUG if expected else logging.WARNING, "The %s (pid %s) %s", place, place.pid, end
         )
         if place.control is not None:
             self._lines.forget(place.control)
         if place.ends is not None:
-            gone = place.gone(end, self._launcher.board, requested=before is State.STOPPING)
+            gone = place.gone(end, self._launcher.board, requested=requested)
             departed = Departed(place, gone, last)
             if before is State.STARTING:
                 departed.close()

@@ -244,6 +244,21 @@ def test_workers_die_in_the_middle_of_it(declare, consume):
     assert consumer.stop() == 0
 
 
+def test_a_worker_that_is_to_be_replaced_dies_over_its_task(declare, consume):
+    app = declare(VERSION.format(number=1))
+    consumer = consume("--max-crashes", "1")
+    result = app.hold("a")
+    worker = started(app, "a")
+    declare(VERSION.format(number=2))
+    reload(consumer)
+    consumer.wait_log("replacing the workers")
+    time.sleep(0.5)  # the worker is told to end after the dispatcher has been replaced
+    kill(worker)
+    wait_until(app.huey.dead, "the end of its only chance")
+    assert [dead.id for dead in app.huey.dead()] == [result.id]
+    wait_for_version(app, 2)
+
+
 def test_waiting_for_a_long_task_costs_no_processor_time(declare, consume):
     app = declare(VERSION.format(number=1))
     consumer = consume("-w", "2")

@@ -185,15 +185,45 @@ def test_the_dispatcher_died_just_before(app, consume):
 
 
 def test_a_worker_dies_while_it_drains(app, consume):
-    """The task was running and its worker is gone: it is back in the queue."""
+    """Nobody interrupted the task: that its worker is gone is a crash, as at any other time."""
     consumer = consume()
-    app.hold("a")
+    result = app.hold("a")
     worker = started(app, "a")
     stop(consumer)
     kill(worker)
-    assert consumer.wait() in {0, 5}
+    assert consumer.wait() == 0
     assert app.huey.pending_count() == 1
     assert app.huey.running_count() == 0
+    assert [attempt.status for attempt in app.huey.history(id=result.id)] == ["crashed"]
+    assert "was killed by SIGKILL" in consumer.log
+
+
+def test_a_task_that_ends_its_worker_at_each_stop_is_given_up(app, consume):
+    result = app.hold("a")
+    for times in (1, 2):
+        consumer = consume("--max-crashes", "2")
+        worker = started(app, "a", times=times)
+        stop(consumer)
+        kill(worker)
+        assert consumer.wait() == 0
+    assert [dead.id for dead in app.huey.dead()] == [result.id]
+
+
+def test_a_task_that_leaves_by_the_back_door_while_it_drains(declare, consume):
+    app = declare("""
+@huey.task()
+def leave():
+    note("leave")
+    pass_gate("leave")
+    os._exit(0)
+""")
+    consumer = consume()
+    result = app.leave()
+    started(app, "leave")
+    stop(consumer)
+    app.open_gate("leave")
+    assert consumer.wait() == 0
+    assert [attempt.status for attempt in app.huey.history(id=result.id)] == ["crashed"]
 
 
 def test_the_supervisor_dies_while_it_drains(app, consume):
