@@ -6,8 +6,10 @@ The environment says where (`LITEQ_STRESS`, a folder), and for tests of the chec
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import liteq
 from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
@@ -25,6 +27,15 @@ huey = SqliteHuey(
     durability=SETTINGS.durability,
     storage_class=recorded(BUGS[SETTINGS.bug]) if SETTINGS.bug else RecordedStorage,
 )
+
+
+CODE = SETTINGS.code()
+
+
+@huey.on_startup()
+def born() -> None:
+    """Say what a worker is made of."""
+    history.note(h.BORN, code=CODE, liteq=str(Path(liteq.__file__).parents[1]))
 
 
 def note(kind: str, **detail: Any) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from liteq.workers.dispatcher import EXIT_INTERRUPTED
+from liteq.workers.supervisor import EXIT_CLEAN
 from stress import history as h
 from stress.history import Event
 
@@ -33,6 +35,8 @@ class Run:
     workers: int = 2
     may_be_fenced: bool = False
     """Attempts may go on that have lost their claim: their consumer stood still."""
+    may_repeat: bool = True
+    """Tasks may start more than once: something is killed or interrupted."""
     interval: float = 0
     """Seconds between the slots of the periodic task, each of which must have fired; 0: there is none."""
 
@@ -88,6 +92,39 @@ def an_attempt_starts_once(run: Run) -> Iterator[str]:
     for (seq, attempt), times in starts.items():
         if times > 1:
             yield f"attempt {attempt} of message {seq} started {times} times"
+
+
+def nothing_runs_twice(run: Run) -> Iterator[str]:
+    """Where nothing is killed or interrupted, a message starts once, whatever else is done."""
+    if run.may_repeat:
+        return
+    starts = Counter(event.seq for event in run.of(h.STARTED))
+    yield from (f"message {seq} started {times} times" for seq, times in starts.items() if times > 1)
+
+
+def new_code_is_in_force(run: Run) -> Iterator[str]:
+    """What starts after the consumer has said that new code is in force is run by that code."""
+    code_of: dict[int, int] = {}
+    in_force = 0
+    for event in run.events:
+        if event.kind == h.BORN:
+            code_of[event.pid] = event.detail["code"]
+        elif event.kind == h.IN_FORCE:
+            in_force = event.detail["code"]
+        elif event.kind == h.STARTED and code_of.get(event.pid, in_force) < in_force:
+            yield f"message {event.seq} was run by code {code_of[event.pid]}, with {in_force} in force"
+
+
+def an_exit_code_tells_of_interruptions(run: Run) -> Iterator[str]:
+    """A consumer that was told to stop ends with code 5 if it interrupted tasks, and with 0 if not."""
+    interrupted = 0
+    for event in run.events:
+        if event.kind == h.SETTLED and event.detail["held"]:
+            interrupted += event.detail["status"] in {"interrupted", "dead"}
+        elif event.kind == h.STOPPED:
+            if event.detail["code"] != (EXIT_INTERRUPTED if interrupted else EXIT_CLEAN):
+                yield f"code {event.detail['code']} after {interrupted} interruptions"
+            interrupted = 0
 
 
 def an_attempt_is_claimed_before_it_starts(run: Run) -> Iterator[str]:
@@ -241,6 +278,9 @@ RULES: tuple[Rule, ...] = (
     a_message_is_settled_once,
     a_task_ends_once,
     an_attempt_starts_once,
+    nothing_runs_twice,
+    new_code_is_in_force,
+    an_exit_code_tells_of_interruptions,
     an_attempt_is_claimed_before_it_starts,
     nothing_runs_after_its_end,
     at_most_once_is_at_most_once,

@@ -26,6 +26,7 @@ class Consumer:
         *options: more of the command line.
         application: the path of its queue.
         name: of its log.
+        home: the folder that the `liteq` in use is imported from.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Consumer:
         *options: str,
         application: str = "stress.app.huey",
         name: str = "log",
+        home: Path = ROOT,
     ) -> None:
         self._settings = settings
+        self.home = home
         self.log = Path(settings.folder, name)
         # Given up after a hundred crashes: here the workers' deaths are seldom the tasks' fault.
         common = ["-w", str(workers), "-t", "10", "--max-crashes", "100"]
@@ -51,12 +54,16 @@ class Consumer:
             TimeoutError: if it is not.
         """
         seen = self.said("Ready in")
-        environment = {**self._settings.environment(), "PYTHONPATH": str(ROOT)}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, cwd=ROOT, stderr=log, env=environment)
+        self.launch()
         wait_until(lambda: self.said("Ready in") > seen or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise TimeoutError(f"the consumer ended with code {self.process.returncode}: see {self.log}")
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
+        environment = {**self._settings.environment(), "PYTHONPATH": str(ROOT)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, cwd=self.home, stderr=log, env=environment)
 
     def said(self, text: str) -> int:
         """How often its log says this."""

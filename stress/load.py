@@ -72,6 +72,10 @@ def _simple(task: Any, expected: Any = None) -> Call:
     return call
 
 
+def _long(number: int, chance: random.Random) -> list[Called]:
+    return [Called(again(number, chance.uniform(100, 1000)).id, number)]
+
+
 def _delayed(number: int, chance: random.Random) -> list[Called]:
     return [Called(again.schedule((number,), delay=chance.uniform(0.01, 0.5)).id, number)]
 
@@ -110,6 +114,7 @@ KINDS: dict[str, Call] = {
     "chord": _chord,
 }
 ON_REQUEST: dict[str, Call] = {
+    "long": _long,
     "leaking": _simple(leaking),
     "growing": lambda number, _: [Called(growing(number).id, number)],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self, cast
 
 from liteq.storage.sqlite.connection import Durability
@@ -30,6 +31,17 @@ class Settings:
         """
         durability = cast("Durability", os.environ.get(DURABILITY, "full"))
         return cls(os.environ[FOLDER], durability, os.environ.get(BUG, ""))
+
+    def code(self) -> int:
+        """The number of the application's code, as a deployment would change it."""
+        path = Path(self.folder, "code")
+        return int(path.read_text(encoding="ascii")) if path.exists() else 0
+
+    def deploy(self, code: int) -> None:
+        """Put new code in the place of the old."""
+        path = Path(self.folder, "code")
+        path.with_suffix(".new").write_text(str(code), encoding="ascii")
+        path.with_suffix(".new").replace(path)
 
     def environment(self) -> dict[str, str]:
         """The environment of a process with these settings."""

@@ -37,6 +37,7 @@ class Trial:
         options: of the consumer, more than the usual ones.
         may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
         bug: one of `stress.planted`, for a test of the checker.
+        may_repeat: tasks may start more than once: something is killed or interrupted.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Trial:
         options: Sequence[str] = (),
         may_be_fenced: bool = False,
         bug: str = "",
+        may_repeat: bool = True,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
         self.settings = Settings(self._folder.name, bug=bug)
@@ -60,6 +62,7 @@ class Trial:
         self.recorder = h.Recorder(self.settings.folder)
         self._workers = workers
         self._may_be_fenced = may_be_fenced
+        self._may_repeat = may_repeat
         self._load = [str(backlog), *kinds]
         self._producers: list[subprocess.Popen[bytes]] = []
         self.consumer = Consumer(self.settings, workers, *options)
@@ -150,7 +153,8 @@ class Trial:
     def _look_back(self) -> Run:
         run = Run(
             h.read(self.settings.folder), {},
-            workers=self._workers, may_be_fenced=self._may_be_fenced, interval=INTERVAL,
+            workers=self._workers, may_be_fenced=self._may_be_fenced,
+            may_repeat=self._may_repeat, interval=INTERVAL,
         )  # fmt: skip
         dead = {task.id for task in self.huey.dead()}
         for event in run.of(h.ACKNOWLEDGED):

@@ -14,6 +14,7 @@ HAZARDS: Final = (
     "supervisor",
     "everything",
     "memory",
+    "restart",
     "disk_full",
     "damage",
     "power_loss",
