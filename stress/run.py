@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import traceback
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from stress.hazards import HAZARDS, load
 from stress.report import Report
+from stress.settings import LAST
 
 
 def run(name: str, seed: int, seconds: float, workers: int) -> Report:
@@ -35,6 +37,8 @@ def run(name: str, seed: int, seconds: float, workers: int) -> Report:
 def main() -> int:
     """Run the hazards; 1 if a promise was broken."""
     arguments = _arguments()
+    if arguments.last:
+        os.environ[LAST] = arguments.last
     print(f"seed {arguments.seed}", flush=True)
     reports = []
     for name in arguments.hazards or HAZARDS:
@@ -56,6 +60,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="load of each hazard (60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument(
+        "--last", metavar="VERSION",
+        help="of the hazard versions: a wheel, a folder with liteq in it, or a git revision (HEAD)",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the reports to a file")
     arguments = parser.parse_args()
     unknown = set(arguments.hazards) - set(HAZARDS)

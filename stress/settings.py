@@ -11,6 +11,9 @@ from liteq.storage.sqlite.connection import Durability
 
 FOLDER, DURABILITY, BUG = "LITEQ_STRESS", "LITEQ_STRESS_DURABILITY", "LITEQ_STRESS_BUG"
 
+LAST = "LITEQ_STRESS_LAST"
+"""The version of liteq that the present one is mixed with; see the hazard `versions`."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -14,7 +14,7 @@ from stress.planted import plant
 from stress.settings import Settings
 
 SETTINGS = Settings.of_environment()
-KEPT = 300
+KEPT = 50
 """Entries of the history."""
 EXPIRY = 1.0
 """Seconds after which a result expires."""

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,6 +39,7 @@ class Trial:
         may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
         bug: one of `stress.planted`, for a test of the checker.
         may_repeat: tasks may start more than once: something is killed or interrupted.
+        home: the folder from which the consumer and the producers import liteq.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Trial:
         may_be_fenced: bool = False,
         bug: str = "",
         may_repeat: bool = True,
+        home: Path = ROOT,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
         self.settings = Settings(self._folder.name, bug=bug)
@@ -65,9 +68,9 @@ class Trial:
         self._may_repeat = may_repeat
         self._load = [str(backlog), *kinds]
         self._producers: list[subprocess.Popen[bytes]] = []
-        self.consumer = Consumer(self.settings, workers, *options)
+        self.consumer = Consumer(self.settings, workers, *options, home=home)
         for number in range(producers):
-            self.produce(seed * 1000 + number)
+            self.produce(seed * 1000 + number, home)
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -83,11 +86,11 @@ class Trial:
         self.recorder.close()
         self._folder.cleanup()
 
-    def produce(self, seed: int) -> subprocess.Popen[bytes]:
-        """Start one more producer."""
+    def produce(self, seed: int, home: Path = ROOT) -> subprocess.Popen[bytes]:
+        """Start one more producer, with the `liteq` that is in a folder."""
         command = [sys.executable, "-m", "stress.load", str(seed), *self._load]
         environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
-        producer = subprocess.Popen(command, cwd=ROOT, env=environment)
+        producer = subprocess.Popen(command, cwd=home, env=environment)
         self._producers.append(producer)
         return producer
 

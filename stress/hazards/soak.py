@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from liteq import SqliteHuey
+from liteq.storage.sqlite.copies import opened
 from liteq.storage.sqlite.verify import verify
 from stress.consumer import ROOT, Consumer
 from stress.report import Report
@@ -30,8 +31,10 @@ from stress.waiting import Progress, wait_until
 _MEGABYTE = 1 << 20
 _KILL_EVERY = 5.0
 """Seconds, on average."""
-_WARM_UP = 0.4
-"""Of the whole: until then everything fills."""
+_WARM_AFTER = 300
+"""So many tasks fill the history, and what else is bounded."""
+_WARM_UP = 0.3
+"""Then of the whole run."""
 _SAMPLES = 300
 _SHORTEST = 0.1
 """Seconds from one sample to the next."""
@@ -103,12 +106,14 @@ class _Soak:
 
     def go_on(self, seconds: float, report: Report) -> None:
         """Measure for so long, and kill a worker now and then."""
+        wait_until(lambda: self._tasks() > _WARM_AFTER)
         progress = Progress("soak", seconds)
-        end = self._began + seconds
-        kill_at = self._began + self._chance.expovariate(1 / min(_KILL_EVERY, seconds / 5))
+        start = time.monotonic()
+        end = start + seconds
+        kill_at = start + self._chance.expovariate(1 / min(_KILL_EVERY, seconds / 5))
         while (now := time.monotonic()) < end:
             roles = self._roles()
-            self._measure(now - self._began, roles)
+            self._measure(now - start, roles)
             if now >= kill_at and (victims := [p for role, p in roles if role == "worker"]):
                 self._consumer.kill(self._chance.choice(victims).pid)
                 report.faults += 1
@@ -116,6 +121,11 @@ class _Soak:
             progress.tell(report.faults, 0)
             time.sleep(max(_SHORTEST, seconds / _SAMPLES))
         progress.end()
+
+    def _tasks(self) -> int:
+        """How many there have been."""
+        with opened(self._path) as connection:
+            return int(connection.execute(_LAST).get or 0)
 
     def _roles(self) -> list[tuple[str, psutil.Process]]:
         """All processes but this one, each with its part in the whole."""
@@ -126,7 +136,7 @@ class _Soak:
         return [*named, ("producer", psutil.Process(self._mix.pid))]
 
     def _measure(self, at: float, roles: list[tuple[str, psutil.Process]]) -> None:
-        highest: Counter[tuple[str, str]] = Counter()
+        highest: defaultdict[tuple[str, str], float] = defaultdict(float)
         for role, process in roles:
             try:
                 for kind, value in _of_process(process):
@@ -140,7 +150,7 @@ class _Soak:
         wal = Path(f"{self._path}-wal")
         yield ("wal", "the file"), wal.stat().st_size / _MEGABYTE
         yield ("file", "the database"), Path(self._path).stat().st_size / _MEGABYTE
-        with self._huey.storage.database.snapshot() as connection:
+        with opened(self._path) as connection:
             tables = [name for (name,) in connection.execute(_TABLES)]
             for table in tables:
                 yield ("rows", table), connection.execute(f"SELECT count(*) FROM {table}").get
@@ -154,8 +164,7 @@ class _Soak:
             wait_until(lambda: not any(self._huey.counts()._replace(dead=0)), 60)
         except TimeoutError:
             report.broken.append(f"there is still {self._huey.counts()}")
-        with self._huey.storage.database.read() as connection:
-            report.acknowledged = report.settled = connection.execute(_LAST).get
+        report.acknowledged = report.settled = self._tasks()
         report.load = report.acknowledged / (time.monotonic() - self._began)
         if code := self._consumer.stop():
             report.broken.append(f"the consumer ended with code {code}")
