@@ -14,6 +14,7 @@ from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
 from stress import history as h
+from stress.patched import patch
 from stress.planted import BUGS
 from stress.recorded import RecordedStorage, recorded
 from stress.settings import Settings
@@ -173,3 +174,6 @@ def tick() -> None:
     assert task is not None
     assert task.slot is not None
     note(h.STARTED, slot=task.slot.timestamp())
+
+
+patch()

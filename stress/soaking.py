@@ -10,7 +10,7 @@ from typing import Any
 
 from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
 from liteq.locks import TaskSemaphore
-from stress.planted import plant
+from stress.patched import patch
 from stress.settings import Settings
 
 SETTINGS = Settings.of_environment()
@@ -83,5 +83,4 @@ def tick() -> None:
     """Fires all the time."""
 
 
-if SETTINGS.bug:
-    plant(SETTINGS.bug, huey)
+patch()

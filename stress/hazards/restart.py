@@ -21,7 +21,7 @@ from stress.waiting import wait_until
 
 _PAUSE = 0.2
 _LONG, _OFTEN = 30, 10
-"""In a run of so many seconds, there are at least so many rolls, and so many stops."""
+"""In a run of so many seconds, there are at least so many rolls, and so many stops; in a shorter one, one."""
 _LONGEST_PAUSE = 1.0
 """Seconds between two starts of tasks at a roll, while tasks are ready, on a machine that is busy, too."""
 _GONE_WITHIN = 10.0
@@ -43,8 +43,7 @@ def _gentle(seed: int, seconds: float, workers: int) -> Report:
             *(restarts.stop_in_a_roll, restarts.stop_without_a_dispatcher, restarts.stop_early),
         ]
         restarts.go_through(ways, seconds)
-        if seconds >= _LONG:
-            restarts.make_up(_OFTEN)
+        restarts.make_up(_OFTEN if seconds >= _LONG else 1)
         report = trial.finish()
         _judge(report, h.read(trial.settings.folder), restarts)
     if report.figures["interrupted"]:

@@ -25,7 +25,7 @@ from liteq.storage.sqlite.copies import opened
 from liteq.storage.sqlite.verify import verify
 from stress.consumer import ROOT, Consumer
 from stress.report import Report
-from stress.settings import BUG, Settings
+from stress.settings import Settings
 from stress.waiting import Progress, wait_until
 
 _MEGABYTE = 1 << 20
@@ -53,7 +53,7 @@ def run(seed: int, seconds: float, workers: int) -> Report:
     """Keep a queue busy, and measure."""
     report = Report("soak")
     with tempfile.TemporaryDirectory(prefix="liteq-soak-") as folder:
-        soak = _Soak(Settings(folder, bug=os.environ.get(BUG, "")), seed, workers)
+        soak = _Soak(Settings(folder), seed, workers)
         try:
             soak.go_on(seconds, report)
             soak.finish(report)

@@ -41,6 +41,18 @@ def killing(pid: int) -> Event:
     return Event(0, 1, h.KILLING, "", 0, 0, {"victim": pid})
 
 
+def born(pid: int, code: int) -> Event:
+    return Event(0, pid, h.BORN, "", 0, 0, {"code": code, "liteq": ""})
+
+
+def in_force(code: int) -> Event:
+    return Event(0, 1, h.IN_FORCE, "", 0, 0, {"code": code})
+
+
+def stopped(code: int) -> Event:
+    return Event(0, 1, h.STOPPED, "", 0, 0, {"code": code})
+
+
 def hit(before: float, after: float) -> Event:
     times = {"before": int(before * 1e9), "after": int(after * 1e9)}
     return Event(0, 3, h.HIT, "a", 1, 1, {"name": "rate", "limit": 1, "per": 1.0, **times})
@@ -64,6 +76,11 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.a_message_is_settled_once, run(settled(), settled(attempt=2))),
     (c.a_task_ends_once, run(claimed(), claimed(seq=2), settled(), settled(seq=2))),
     (c.an_attempt_starts_once, run(started(), started())),
+    (c.nothing_runs_twice, run(started(), started(attempt=2), may_repeat=False)),
+    (c.new_code_is_in_force, run(born(3, 1), in_force(2), started())),
+    (c.an_exit_code_tells_of_interruptions, run(settled(status="interrupted"), stopped(0))),
+    (c.an_exit_code_tells_of_interruptions, run(settled(status="interrupted"), stopped(5), stopped(5))),
+    (c.an_exit_code_tells_of_interruptions, run(settled(), stopped(1))),
     (c.an_attempt_is_claimed_before_it_starts, run(claimed(attempt=2), started())),
     (c.nothing_runs_after_its_end, run(settled(), started(attempt=2))),
     (c.nothing_runs_after_its_end, run(settled(), started(attempt=2), may_be_fenced=True)),
@@ -94,6 +111,10 @@ SOUND: list[tuple[c.Rule, Run]] = [
     (c.a_message_is_settled_once, run(settled(), settled(attempt=2, held=False))),
     (c.a_task_ends_once, run(claimed(), claimed(seq=2), settled(status="retrying"), settled(seq=2))),
     (c.an_attempt_starts_once, run(started(), started(attempt=2))),
+    (c.nothing_runs_twice, run(started(), started(attempt=2))),
+    (c.nothing_runs_twice, run(started(), started(seq=2), may_repeat=False)),
+    (c.new_code_is_in_force, run(born(3, 1), started(), in_force(2), born(3, 2), started())),
+    (c.an_exit_code_tells_of_interruptions, run(settled(status="interrupted"), stopped(5), stopped(0))),
     (c.nothing_runs_after_its_end, run(settled(attempt=2), started(), may_be_fenced=True)),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("a"), started("b"), workers=1)),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("b"), started("a"), workers=2)),

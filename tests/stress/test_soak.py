@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stress.hazards import soak
-from stress.settings import BUG
+from stress.patched import PATCH
 
 SECONDS = 5
 LONGER = (SECONDS, 15, 60)
@@ -29,7 +29,7 @@ def test_nothing_grows():
     ],
 )
 def test_a_leak_is_found(bug, found, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(BUG, bug)
+    monkeypatch.setenv(PATCH, bug)
     assert any(found in one for seconds in LONGER for one in soak.run(1, seconds, 2).broken)
 
 
