@@ -184,8 +184,13 @@ class Result:
         return self.huey.is_revoked(self.task, peek=True)
 
     def revoke(self, revoke_once: bool = True, terminate: bool = False) -> None:
-        """Keep the task from running; one that has started goes on, unless `terminate` ends it."""
-        self.huey.revoke(self.task, revoke_once=revoke_once, terminate=terminate)
+        """Keep the task from running; one that has started goes on, unless `terminate` ends it.
+
+        If the task has ended already, nothing is stored, because nothing would ever remove it again.
+        """
+        with self.huey.storage.batch():
+            if self.huey.storage.is_live(self.id):
+                self.huey.revoke(self.task, revoke_once=revoke_once, terminate=terminate)
 
     def restore(self) -> bool:
         """Undo `revoke`; whether the task was revoked."""

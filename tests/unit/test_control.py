@@ -386,3 +386,12 @@ def test_dates_before_the_epoch_and_after_our_time(huey, add):
     assert not add.is_revoked()
     add.revoke(revoke_until=datetime(9000, 1, 1))
     assert add.is_revoked()
+
+
+def test_a_result_of_a_task_that_has_ended_leaves_no_revocation(huey, add):
+    """Nothing would ever remove it: with one for each call, the file would grow without end."""
+    result = add(1, 2)
+    huey.execute(huey.dequeue())
+    result.revoke()
+    assert not result.is_revoked()
+    assert huey.storage.revocations([result.revoke_id]) == {}
