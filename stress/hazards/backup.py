@@ -114,7 +114,7 @@ class Backups:
         for left in self._folder.glob(".*"):  # what a kill leaves
             if kill_after is None:
                 self.broken.append(f"a backup leaves {left.name}")
-            left.unlink()
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def _keep(self, copy: Path, held: set[str]) -> None:
         if self._last is not None:
