@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
+from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, clock, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
 from stress import history as h
 from stress.planted import BUGS
 from stress.recorded import RecordedStorage, recorded
 from stress.settings import Settings
+from stress.shifted import follow
 
 SETTINGS = Settings.of_environment()
+follow(SETTINGS.folder)
 history = h.Recorder(SETTINGS.folder)
 RecordedStorage.recorder = history
 
@@ -102,6 +104,17 @@ def crowded(number: int, milliseconds: float = 0) -> int:
     return number
 
 
+TIMEOUT = 1.0
+
+
+@huey.task(timeout=TIMEOUT)
+def timed(number: int) -> int:
+    """Takes longer than it may."""
+    note(h.STARTED)
+    work(60_000)
+    return number
+
+
 LIMIT, PER = 5, 0.1
 
 
@@ -109,12 +122,12 @@ LIMIT, PER = 5, 0.1
 def limited(number: int, _milliseconds: float = 0) -> int:
     """Makes a hit if the rate limit allows it."""
     note(h.STARTED)
-    before = time.monotonic_ns()
+    before = clock.since_boot() * 1000
     try:
         huey.rate_limit("rate", LIMIT, PER).acquire()
     except RateLimitExceeded:
         return number
-    note(h.HIT, name="rate", limit=LIMIT, per=PER, before=before, after=time.monotonic_ns())
+    note(h.HIT, name="rate", limit=LIMIT, per=PER, before=before, after=(clock.since_boot() + 1) * 1000)
     return number
 
 

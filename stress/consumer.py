@@ -26,6 +26,7 @@ class Consumer:
         *options: more of the command line.
         application: the path of its queue.
         name: of its log.
+        lease: of its claims, in seconds; the usual one by default.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Consumer:
         *options: str,
         application: str = "stress.app.huey",
         name: str = "log",
+        lease: float | None = None,
     ) -> None:
         self._settings = settings
         self.log = Path(settings.folder, name)
         # Given up after a hundred crashes: here the workers' deaths are seldom the tasks' fault.
         common = ["-w", str(workers), "-t", "10", "--max-crashes", "100"]
-        self._command = [sys.executable, "-m", "liteq", "consume", application, *common, *options]
+        program = ["liteq", "consume"] if lease is None else ["stress.launch", str(lease)]
+        self._command = [sys.executable, "-m", *program, application, *common, *options]
         self._recorder = h.Recorder(settings.folder)
         self.start()
 
@@ -73,6 +76,18 @@ class Consumer:
         """The process that claims and settles at the moment."""
         attending = [dispatcher.pid for _, dispatcher in huey.storage.consumers().values() if dispatcher]
         return next((child.pid for child in self.children() if child.pid in attending), None)
+
+    def workers(self, huey: SqliteHuey) -> list[psutil.Process]:
+        """Its workers; those that have just died may be among them."""
+        dispatcher = self.dispatcher(huey)
+        # The eldest is the template: all others are forked from it.
+        others = sorted(self.children(), key=lambda child: child.create_time())[1:]
+        return [child for child in others if child.pid != dispatcher]
+
+    def owner(self, huey: SqliteHuey) -> int | None:
+        """The number by which storage knows it."""
+        consumers = huey.storage.consumers().items()
+        return next((owner for owner, (it, _) in consumers if it.pid == self.process.pid), None)
 
     def kill(self, *pids: int) -> None:
         """Kill processes of it; those that are gone already do not matter."""
