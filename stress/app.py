@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import liteq
-from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, every
+from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, clock, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
 from stress import history as h
@@ -18,8 +18,10 @@ from stress.patched import patch
 from stress.planted import BUGS
 from stress.recorded import RecordedStorage, recorded
 from stress.settings import Settings
+from stress.shifted import follow
 
 SETTINGS = Settings.of_environment()
+follow(SETTINGS.folder)
 history = h.Recorder(SETTINGS.folder)
 RecordedStorage.recorder = history
 
@@ -114,6 +116,17 @@ def crowded(number: int, milliseconds: float = 0) -> int:
     return number
 
 
+TIMEOUT = 1.0
+
+
+@huey.task(timeout=TIMEOUT)
+def timed(number: int) -> int:
+    """Takes longer than it may."""
+    note(h.STARTED)
+    work(60_000)
+    return number
+
+
 LIMIT, PER = 5, 0.1
 
 
@@ -121,12 +134,12 @@ LIMIT, PER = 5, 0.1
 def limited(number: int, _milliseconds: float = 0) -> int:
     """Makes a hit if the rate limit allows it."""
     note(h.STARTED)
-    before = time.monotonic_ns()
+    before = clock.since_boot() * 1000
     try:
         huey.rate_limit("rate", LIMIT, PER).acquire()
     except RateLimitExceeded:
         return number
-    note(h.HIT, name="rate", limit=LIMIT, per=PER, before=before, after=time.monotonic_ns())
+    note(h.HIT, name="rate", limit=LIMIT, per=PER, before=before, after=(clock.since_boot() + 1) * 1000)
     return number
 
 

@@ -33,16 +33,23 @@ class Run:
     twice: list[str] = field(default_factory=list)
     """Tasks whose result was there again after it had been read."""
     workers: int = 2
-    may_be_fenced: bool = False
-    """Attempts may go on that have lost their claim: their consumer stood still."""
     may_repeat: bool = True
     """Tasks may start more than once: something is killed or interrupted."""
+    lease: float = 0
+    """Seconds for which a claim holds, where that is to be looked at."""
     interval: float = 0
     """Seconds between the slots of the periodic task, each of which must have fired; 0: there is none."""
 
     def of(self, kind: str) -> Iterator[Event]:
         """The events of a kind, in order."""
         return (event for event in self.events if event.kind == kind)
+
+    def lost(self) -> dict[tuple[int, int], Event]:
+        """The attempts whose claim was found expired, and when first: they may go on nevertheless."""
+        lost: dict[tuple[int, int], Event] = {}
+        for event in self.of(h.EXPIRED):
+            lost.setdefault((event.seq, event.attempt), event)
+        return lost
 
     def ids(self) -> dict[int, str]:
         """The task of each message, as far as it is known."""
@@ -80,10 +87,20 @@ def a_message_is_settled_once(run: Run) -> Iterator[str]:
     for event in run.of(h.SETTLED):
         if not event.detail["held"]:
             continue
-        if event.seq in ended:
+        # An earlier attempt's retry may be noted late, by one who stood still since it was committed.
+        late = event.attempt < ended.get(event.seq, 0) and not event.detail["ends"]
+        if event.seq in ended and not late:
             yield f"settled twice: message {event.seq}, attempts {ended[event.seq]} and {event.attempt}"
         if event.detail["ends"]:
             ended[event.seq] = event.attempt
+
+
+def a_claim_ends_once(run: Run) -> Iterator[str]:
+    """A claim is settled with effect once at the most: who has lost it can't end it."""
+    ends = Counter((event.seq, event.attempt) for event in run.of(h.SETTLED) if event.detail["held"])
+    for (seq, attempt), times in ends.items():
+        if times > 1:
+            yield f"attempt {attempt} of message {seq} was settled {times} times"
 
 
 def an_attempt_starts_once(run: Run) -> Iterator[str]:
@@ -138,12 +155,13 @@ def an_attempt_is_claimed_before_it_starts(run: Run) -> Iterator[str]:
 def nothing_runs_after_its_end(run: Run) -> Iterator[str]:
     """No attempt begins after its message was ended, but for those that had lost their claim before."""
     ended: dict[int, int] = {}
+    lost = run.lost()
     for event in run.events:
         if event.kind == h.SETTLED and event.detail["held"] and event.detail["ends"]:
             ended.setdefault(event.seq, event.attempt)
         elif event.kind == h.STARTED and event.seq in ended:
             by = ended[event.seq]
-            if not (run.may_be_fenced and event.attempt < by):
+            if (event.seq, event.attempt) not in lost:
                 yield f"attempt {event.attempt} of message {event.seq} began after attempt {by} had ended it"
 
 
@@ -200,11 +218,16 @@ def _first_starts(run: Run) -> dict[str, int]:
 
 
 def locks_hold(run: Run) -> Iterator[str]:
-    """A lock has one holder at a time, a semaphore as many as it has places."""
+    """A lock has one holder at a time, a semaphore as many as it has places; a lost claim holds nothing."""
+    lost: set[tuple[int, int]] = set()
     inside: defaultdict[str, dict[tuple[int, int], int]] = defaultdict(dict)
     for event in run.events:
         key = (event.seq, event.attempt)
-        if event.kind == h.ENTERED:
+        if event.kind == h.EXPIRED:
+            lost.add(key)
+            for holders in inside.values():
+                holders.pop(key, None)
+        elif event.kind == h.ENTERED and key not in lost:
             name, room = event.detail["name"], event.detail["room"]
             inside[name][key] = event.pid
             if len(inside[name]) > room:
@@ -216,6 +239,31 @@ def locks_hold(run: Run) -> Iterator[str]:
             for holders in inside.values():
                 for holder in [one for one, pid in holders.items() if pid == victim]:
                     del holders[holder]
+
+
+def no_claim_is_taken_before_its_lease_ends(run: Run) -> Iterator[str]:
+    """A claim is another's only when its lease is over, if its owner lives."""
+    claimed = {(event.seq, event.attempt): event.at for event in run.of(h.CLAIMED)}
+    for key, event in run.lost().items():
+        # It is claimed as of the beginning of a turn, which may have waited for the disk and for others.
+        after = (event.at - claimed.get(key, event.at)) / 1e9
+        if after < run.lease / 2:
+            yield f"attempt {key[1]} of message {key[0]} was taken {after:.3f} s after it was claimed"
+
+
+def what_is_lost_is_not_begun(run: Run) -> Iterator[str]:
+    """Who stood still begins nothing that another has by now, but for what it was just about to begin."""
+    lost: set[tuple[int, int]] = set()
+    begun: Counter[int] = Counter()
+    for event in run.events:
+        if event.kind == h.EXPIRED:
+            lost.add((event.seq, event.attempt))
+        elif event.kind == h.FROZEN:
+            begun[event.detail["victim"]] = 0
+        elif event.kind == h.STARTED and (event.seq, event.attempt) in lost:
+            begun[event.pid] += 1
+            if begun[event.pid] > 1:
+                yield f"attempt {event.attempt} of message {event.seq} began in process {event.pid}"
 
 
 def rate_limits_hold(run: Run) -> Iterator[str]:
@@ -277,6 +325,7 @@ RULES: tuple[Rule, ...] = (
     no_result_is_there_twice,
     a_message_is_settled_once,
     a_task_ends_once,
+    a_claim_ends_once,
     an_attempt_starts_once,
     nothing_runs_twice,
     new_code_is_in_force,
@@ -288,6 +337,8 @@ RULES: tuple[Rule, ...] = (
     one_worker_keeps_the_order,
     one_worker_keeps_the_priorities,
     locks_hold,
+    no_claim_is_taken_before_its_lease_ends,
+    what_is_lost_is_not_begun,
     rate_limits_hold,
     a_slot_fires_once,
     a_chord_calls_back_once,

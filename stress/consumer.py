@@ -27,6 +27,7 @@ class Consumer:
         application: the path of its queue.
         name: of its log.
         home: the folder that the `liteq` in use is imported from.
+        lease: of its claims, in seconds; the usual one by default.
     """
 
     def __init__(
@@ -37,13 +38,15 @@ class Consumer:
         application: str = "stress.app.huey",
         name: str = "log",
         home: Path = ROOT,
+        lease: float | None = None,
     ) -> None:
         self._settings = settings
         self.home = home
         self.log = Path(settings.folder, name)
         # Given up after a hundred crashes: here the workers' deaths are seldom the tasks' fault.
         common = ["-w", str(workers), "-t", "10", "--max-crashes", "100"]
-        self._command = [sys.executable, "-m", "liteq", "consume", application, *common, *options]
+        program = ["liteq", "consume"] if lease is None else ["stress.launch", str(lease)]
+        self._command = [sys.executable, "-m", *program, application, *common, *options]
         self._recorder = h.Recorder(settings.folder)
         self.start()
 
@@ -80,6 +83,18 @@ class Consumer:
         """The process that claims and settles at the moment."""
         attending = [dispatcher.pid for _, dispatcher in huey.storage.consumers().values() if dispatcher]
         return next((child.pid for child in self.children() if child.pid in attending), None)
+
+    def workers(self, huey: SqliteHuey) -> list[psutil.Process]:
+        """Its workers; those that have just died may be among them."""
+        dispatcher = self.dispatcher(huey)
+        # The eldest is the template: all others are forked from it.
+        others = sorted(self.children(), key=lambda child: child.create_time())[1:]
+        return [child for child in others if child.pid != dispatcher]
+
+    def owner(self, huey: SqliteHuey) -> int | None:
+        """The number by which storage knows it."""
+        consumers = huey.storage.consumers().items()
+        return next((owner for owner, (it, _) in consumers if it.pid == self.process.pid), None)
 
     def kill(self, *pids: int) -> None:
         """Kill processes of it; those that are gone already do not matter."""

@@ -26,7 +26,7 @@ ENTERED: Final = "entered"
 LEFT: Final = "left"
 """It is about to leave."""
 HIT: Final = "hit"
-"""A rate limit allowed a hit, between `detail["before"]` and `detail["after"]` (monotonic nanoseconds)."""
+"""A rate limit allowed a hit, between `detail["before"]` and `detail["after"]` (nanoseconds since boot)."""
 GATHERED: Final = "gathered"
 """The callback of a chord has its list, `detail["values"]`."""
 BORN: Final = "born"
@@ -39,6 +39,12 @@ RESTARTED: Final = "restarted"
 """It is done, and the consumer ready again."""
 STOPPED: Final = "stopped"
 """A consumer that was told to stop has ended, with the exit code `detail["code"]`."""
+EXPIRED: Final = "expired"
+"""Another consumer is about to take the claim over, because its lease has ended."""
+FROZEN: Final = "frozen"
+"""The process `detail["victim"]` stands still (SIGSTOP)."""
+RESUMED: Final = "resumed"
+"""It is about to go on."""
 KILLING: Final = "killing"
 """The process `detail["victim"]` is about to be killed."""
 
@@ -75,6 +81,27 @@ class Recorder:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+class Follower:
+    """Reads a history that goes on.
+
+    Args:
+        folder: whose history.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._path = Path(folder, "history")
+        self._at = self._path.stat().st_size if self._path.exists() else 0
+
+    def events(self) -> list[Event]:
+        """What has happened since it was made, or since the last call."""
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            lines = file.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        self._at += sum(map(len, whole))
+        return [Event(*json.loads(line)) for line in whole]
 
 
 def read(folder: str | Path) -> list[Event]:

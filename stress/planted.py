@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from liteq import clock
+from liteq.identity import Identity, identify
 from liteq.messages import Claim, Disposition, Message, Outcome, Settlement
 from liteq.storage.base import Holder, Instant
 from liteq.storage.sqlite import SqliteStorage
@@ -48,6 +50,60 @@ class NoRecovery(SqliteStorage):
     def held(self, _owner: int) -> list[Claim]:
         """See the contract, which this breaks."""
         return []
+
+
+class PidOnly(SqliteStorage):
+    """A consumer is known by its pid alone."""
+
+    def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
+        """See the contract, which this breaks."""
+        return {
+            owner: (_as_it_is(it), None if dispatcher is None else _as_it_is(dispatcher))
+            for owner, (it, dispatcher) in super().consumers().items()
+        }
+
+
+def _as_it_is(identity: Identity) -> Identity:
+    try:
+        return identify(identity.pid)
+    except ProcessLookupError:
+        return identity
+
+
+def _by_the_wall(monotonic: int) -> int:
+    return monotonic - clock.monotonic() + clock.now()
+
+
+class TakenEarly(SqliteStorage):
+    """What others hold is taken over before their lease ends."""
+
+    def expired(self, now_monotonic: int) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return super().expired(now_monotonic + 3_600_000_000)
+
+
+class WallLeases(SqliteStorage):
+    """The leases of claims end by the wall clock."""
+
+    def claim(self, *arguments: Any, lease: int, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return super().claim(*arguments, lease=_by_the_wall(lease), **options)
+
+    def extend(self, owner: int, lease: int) -> int:
+        """See the contract, which this breaks."""
+        return super().extend(owner, _by_the_wall(lease))
+
+    def expired(self, now_monotonic: int) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return super().expired(_by_the_wall(now_monotonic))
+
+
+class Shy(SqliteStorage):
+    """Only one consumer claims anything."""
+
+    def claim(self, owner: int, limit: int, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        return super().claim(owner, limit if owner == min(self.consumers()) else 0, **options)
 
 
 class ForgottenCrash(SqliteStorage):
@@ -150,6 +206,10 @@ class EarlyCallback(SqliteStorage):
 BUGS: Final[dict[str, type[SqliteStorage]]] = {
     "split-transaction": SplitTransaction,
     "no-recovery": NoRecovery,
+    "pid-only": PidOnly,
+    "taken-early": TakenEarly,
+    "wall-leases": WallLeases,
+    "shy": Shy,
     "forgotten-crash": ForgottenCrash,
     "at-least-once": AtLeastOnce,
     "claimed-twice": ClaimedTwice,

@@ -48,6 +48,13 @@ class RecordedStorage(SqliteStorage):
             self.recorder.note(h.CLAIMED, claim.id, claim.seq, claim.attempt, owner=claim.owner)
         return claims
 
+    def expired(self, now_monotonic: int) -> list[Claim]:
+        """See the contract."""
+        claims = super().expired(now_monotonic)
+        for claim in claims:
+            self.recorder.note(h.EXPIRED, claim.id, claim.seq, claim.attempt, owner=claim.owner)
+        return claims
+
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         """See the contract."""
         held = super().settle(settlements, now)

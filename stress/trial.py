@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from liteq import SqliteHuey, TaskException
 from liteq.storage.sqlite.verify import verify
 from stress import history as h
@@ -19,6 +21,7 @@ from stress.checker import DEAD, ERROR, Run, check
 from stress.consumer import ROOT, Consumer
 from stress.report import Report
 from stress.settings import Settings
+from stress.shifted import Shift
 from stress.waiting import Progress, wait_until
 
 INTERVAL = 0.2
@@ -36,7 +39,9 @@ class Trial:
         producers: how many processes make calls.
         backlog: they wait while more tasks are pending.
         options: of the consumer, more than the usual ones.
-        may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
+        consumers: how many.
+        lease: of their claims, in seconds; the usual one by default.
+        shifted: its clocks can be set, by `shift`.
         bug: one of `stress.planted`, for a test of the checker.
         may_repeat: tasks may start more than once: something is killed or interrupted.
         home: the folder from which the consumer and the producers import liteq.
@@ -52,23 +57,31 @@ class Trial:
         producers: int = 1,
         backlog: int = 500,
         options: Sequence[str] = (),
-        may_be_fenced: bool = False,
+        consumers: int = 1,
+        lease: float | None = None,
+        shifted: bool = False,
         bug: str = "",
         may_repeat: bool = True,
         home: Path = ROOT,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
         self.settings = Settings(self._folder.name, bug=bug)
+        self.shift = Shift(self.settings.folder) if shifted else None
         self.report = Report(hazard)
         self.chance = random.Random(f"{hazard} {seed}")
         self.huey = SqliteHuey(filename=f"{self.settings.folder}/queue.db")
         self.recorder = h.Recorder(self.settings.folder)
         self._workers = workers
-        self._may_be_fenced = may_be_fenced
         self._may_repeat = may_repeat
+        self._home = home
+        self._lease = lease
         self._load = [str(backlog), *kinds]
         self._producers: list[subprocess.Popen[bytes]] = []
-        self.consumer = Consumer(self.settings, workers, *options, home=home)
+        self._options = options
+        self.consumers: list[Consumer] = []
+        for _ in range(consumers):
+            self.add_consumer()
+        self.consumer = self.consumers[0]
         for number in range(producers):
             self.produce(seed * 1000 + number, home)
         self._began = time.monotonic()
@@ -77,11 +90,14 @@ class Trial:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: object, _traceback: TracebackType | None) -> None:
+        if self.shift is not None:
+            self.shift.end()
         for producer in self._producers:
             producer.kill()
             producer.wait()
-        if self.consumer.process.poll() is None:
-            self.consumer.kill_everything()
+        for consumer in self.consumers:
+            if consumer.process.poll() is None:
+                consumer.kill_everything()
         self.huey.storage.close()
         self.recorder.close()
         self._folder.cleanup()
@@ -93,6 +109,21 @@ class Trial:
         producer = subprocess.Popen(command, cwd=home, env=environment)
         self._producers.append(producer)
         return producer
+
+    def add_consumer(self) -> None:
+        """Start one more consumer."""
+        name = f"log{len(self.consumers) or ''}"
+        consumer = Consumer(
+            self.settings, self._workers, *self._options, name=name, lease=self._lease, home=self._home
+        )
+        self.consumers.append(consumer)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that work on the queue."""
+        found = [psutil.Process(producer.pid) for producer in self._producers]
+        for consumer in self.consumers:
+            found += [psutil.Process(consumer.process.pid), *consumer.children()]
+        return found
 
     def break_things(self, seconds: float, fault: Callable[[], bool], pause: float) -> None:
         """Cause the fault at random times, for so long but at least once.
@@ -130,9 +161,10 @@ class Trial:
             wait_until(lambda: not any(self.huey.counts()._replace(dead=0)), timeout)
         except TimeoutError:
             self.report.broken.append(f"after {timeout} s there is still {self.huey.counts()}")
-        code = self.consumer.stop()
-        if code:
-            self.report.broken.append(f"the consumer ended with code {code}")
+        for consumer in self.consumers:
+            code = consumer.stop()
+            if code:
+                self.report.broken.append(f"the consumer ended with code {code}")
         return self.judge()
 
     def judge(self) -> Report:
@@ -147,6 +179,7 @@ class Trial:
         report.lost = sum(event.id not in run.ends for event in acknowledged)
         report.twice = len(run.twice)
         report.longest_wait = max((event.detail["wait"] for event in acknowledged), default=0)
+        report.figures["expired"] = len(run.lost())
         report.broken += check(run)
         if not acknowledged:
             report.broken.append("no task was acknowledged")
@@ -156,7 +189,7 @@ class Trial:
     def _look_back(self) -> Run:
         run = Run(
             h.read(self.settings.folder), {},
-            workers=self._workers, may_be_fenced=self._may_be_fenced,
+            workers=self._workers * len(self.consumers), lease=self._lease or 0,
             may_repeat=self._may_repeat, interval=INTERVAL,
         )  # fmt: skip
         dead = {task.id for task in self.huey.dead()}

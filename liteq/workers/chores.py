@@ -36,7 +36,8 @@ class Chores:
         self._huey = huey
         self._owner = owner
         self._lease = lease
-        self._next_extension = 0
+        self.next_extension = 0
+        """When `extend` has something to do (monotonic microseconds)."""
         self._next_visit = 0
         self._next_look_at_locks = 0
         self.next_pruning = 0
@@ -48,10 +49,11 @@ class Chores:
         Raises:
             StorageError: if storage fails.
         """
-        if monotonic >= self._next_extension:
+        if monotonic >= self.next_extension:
             if claims_held:
-                self._huey.storage.extend(self._owner, monotonic + self._lease)
-            self._next_extension = monotonic + self._lease // 4
+                # From now on: the turn may have begun long ago.
+                self._huey.storage.extend(self._owner, clock.monotonic() + self._lease)
+            self.next_extension = monotonic + self._lease // 4
 
     def visit_neighbours(self, monotonic: int) -> bool:
         """Recover the tasks of dead consumers; whether there were any.

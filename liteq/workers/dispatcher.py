@@ -127,7 +127,7 @@ class Dispatcher:
             clock.seconds_until(self._pool.next_stuck(), monotonic),
             clock.seconds_until(self._health.next_look(self._pool), monotonic),
             clock.seconds_until(self._deputy.deadline, monotonic),
-            clock.seconds_until(self._chores.next_pruning, monotonic),
+            clock.seconds_until(min(self._chores.next_extension, self._chores.next_pruning), monotonic),
             clock.seconds_until(self._inheritance.deadline, monotonic),
             clock.seconds_until(self._notes.next_look(self._pool), monotonic),
         ]

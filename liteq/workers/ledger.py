@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, Settlement
 from liteq.workers.beat import Beat
@@ -58,7 +59,7 @@ class Ledger:
         """
         room = pool.room()
         if self._settlements or (claiming and self._has_reason(now, room)):
-            self._commit(now, monotonic, room, pool.idle(), claiming)
+            self._commit(now, room, pool.idle(), claiming)
         if self._to_sync:
             self._storage.sync()  # a task that runs at most once may start now, even if the power fails then
             self._to_sync = False
@@ -70,7 +71,7 @@ class Ledger:
         is_due = self._due is not None and self._due <= now
         return (self.look and room > 0) or is_due or self._beat.is_due(now) or self._beat.is_stale(now)
 
-    def _commit(self, now: int, monotonic: int, room: int, idle: int, claiming: bool) -> None:
+    def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
         durable = bool(settlements) or self._beat.is_due(now)
@@ -79,7 +80,8 @@ class Ledger:
             held = self._storage.settle(settlements, now) if settlements else []
             if claiming:
                 self._beat.fire(now)
-                lease = monotonic + self._lease
+                # From now on: this turn may have waited long for its transaction.
+                lease = clock.monotonic() + self._lease
                 claims = self._storage.claim(self._owner, room, now=now, lease=lease, startable=idle)
             self._due = self._storage.next_due()
         self._settlements = []

@@ -81,7 +81,7 @@ def worker_main(
     board: Board,
 ) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
-    worker = Worker(huey, spec, line, board, options.max_memory)
+    worker = Worker(huey, spec, line, board, int(options.lease * clock.SECOND), options.max_memory)
     signal.signal(signal.SIGTERM, worker.interrupt)
     huey.registry.in_worker = True
     huey.hooks.startup.run()

@@ -75,7 +75,7 @@ class Worker:
 
     def hand_out(self, claim: Claim, now: int, verdict: Verdict = Verdict.NONE) -> bool:
         """Give it a task; False if there is no room for it in its line."""
-        if not self.send(pack_task(claim, verdict)):
+        if not self.send(pack_task(claim, verdict, now)):
             return False
         if not self.in_hand:
             self.last_report = now

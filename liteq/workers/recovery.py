@@ -47,11 +47,17 @@ def recover(huey: Huey, owner: int) -> int:
             logger.warning(
                 "Consumer %d (pid %d) is gone: %d tasks recovered", other, supervisor.pid, len(claims)
             )
-    late = [claim for claim in huey.storage.expired(clock.monotonic()) if claim.owner != owner]
-    if late:
-        logger.warning("%d tasks recovered from consumers that stood still", len(late))
-        recovered += _give_back(huey, late, "its consumer stood still")
+    if _late(huey, owner):
+        with huey.storage.batch():  # whose owner has just extended them are none
+            late = _give_back(huey, _late(huey, owner), "its consumer stood still")
+        if late:
+            logger.warning("%d tasks recovered from consumers that stood still", late)
+        recovered += late
     return recovered
+
+
+def _late(huey: Huey, owner: int) -> list[Claim]:
+    return [claim for claim in huey.storage.expired(clock.monotonic()) if claim.owner != owner]
 
 
 def _is_over(supervisor: Identity, dispatcher: Identity | None) -> bool:

@@ -23,12 +23,12 @@ MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
 """Bytes of a task or an outcome that still travel in a packet."""
 
-_HEADER = struct.Struct("<BQQQB")
+_HEADER = struct.Struct("<BQQQBQ")
 _RUN, _RUN_LARGE, _STOP, _TELL = 1, 2, 3, 4
 _REVOKED, _AT_MOST_ONCE, _GATHERS = 1, 2, 4
 _VERDICT_SHIFT = 3
 
-STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0)
+STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0, 0)
 
 
 def packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -48,6 +48,8 @@ class Assignment(NamedTuple):
     """The attempt was ended with its worker: say what that causes, and do not run it."""
     gathers: bool = False
     """It is a chord's callback: the ends of the members are to be read from storage."""
+    handed_out: int = 0
+    """Then its claim was sure to hold (monotonic microseconds)."""
 
 
 class Announcement(NamedTuple):
@@ -58,12 +60,12 @@ class Announcement(NamedTuple):
     """The task; None if there was none, or if it is too large for a packet."""
 
 
-def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE) -> bytes:
-    """The packet of a claimed task."""
+def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE, now: int = 0) -> bytes:
+    """The packet of a claimed task that is handed out now."""
     large = len(claim.data) > MAX_PAYLOAD
     flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
     flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
-    header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags)
+    header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags, now)
     return header if large else header + claim.data
 
 
@@ -72,12 +74,12 @@ def pack_announcement(announcement: Announcement) -> bytes:
     signals, data = announcement
     if data is not None and len(data) > MAX_PAYLOAD:
         data = None
-    return _HEADER.pack(_TELL, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
+    return _HEADER.pack(_TELL, 0, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
 
 
 def unpack_task(packet: bytes) -> Assignment | Announcement | None:
     """The task or the announcement of a packet; None for the order to stop."""
-    kind, seq, attempt, owner, flags = _HEADER.unpack_from(packet)
+    kind, seq, attempt, owner, flags, handed_out = _HEADER.unpack_from(packet)
     if kind == _STOP:
         return None
     if kind == _TELL:
@@ -91,6 +93,7 @@ def unpack_task(packet: bytes) -> Assignment | Announcement | None:
         data,
         verdict,
         bool(flags & _GATHERS),
+        handed_out,
     )
 
 

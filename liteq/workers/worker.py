@@ -41,7 +41,16 @@ INTERRUPTED_FOR_GOOD = Outcome(
 
 
 class Worker:
-    """One process that runs one task at a time."""
+    """One process that runs one task at a time.
+
+    Args:
+        huey: the application's queue.
+        spec: what it is in its consumer.
+        line: to the dispatcher.
+        board: where it tells what it is at.
+        lease: microseconds for which a claim is sure to hold after it was handed out.
+        max_memory: bytes of memory beyond which it leaves after its task; None: no limit.
+    """
 
     def __init__(
         self,
@@ -49,12 +58,14 @@ class Worker:
         spec: ChildSpec,
         line: socket.socket,
         board: Board,
+        lease: int,
         max_memory: int | None = None,
     ) -> None:
         self._huey = huey
         self._index = spec.place
         self._line = line
         self._board = board
+        self._lease = lease
         self._timer = Timer(board, spec.place)
         self._pid = os.getpid()
         self._max_memory = max_memory
@@ -83,6 +94,9 @@ class Worker:
             if isinstance(assignment, Announcement):
                 announce(self._huey, assignment)
                 continue
+            if assignment.handed_out + self._lease <= clock.monotonic():
+                # We stood still, and the claim may be another's by now: what is read from storage is ours.
+                assignment = assignment._replace(data=None)
             began, started = clock.now(), time.perf_counter_ns()
             self._board.write(self._index, assignment.key.seq, assignment.key.attempt, began)
             outcome = self._run(assignment)

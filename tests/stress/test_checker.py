@@ -25,8 +25,18 @@ def started(id: str = "a", seq: int = 1, attempt: int = 1, **detail: Any) -> Eve
     return Event(0, 3, h.STARTED, id, seq, attempt, detail)
 
 
-def settled(seq: int = 1, attempt: int = 1, status: str = "complete", *, held: bool = True) -> Event:
-    return Event(0, 2, h.SETTLED, "", seq, attempt, {"held": held, "ends": True, "status": status})
+def settled(
+    seq: int = 1, attempt: int = 1, status: str = "complete", *, held: bool = True, ends: bool = True
+) -> Event:
+    return Event(0, 2, h.SETTLED, "", seq, attempt, {"held": held, "ends": ends, "status": status})
+
+
+def expired(seq: int = 1, at: int = 0) -> Event:
+    return Event(at, 2, h.EXPIRED, "a", seq, 1, {})
+
+
+def frozen(pid: int) -> Event:
+    return Event(0, 1, h.FROZEN, "", 0, 0, {"victim": pid})
 
 
 def entered(seq: int, pid: int = 3) -> Event:
@@ -75,6 +85,7 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.no_result_is_there_twice, run(twice=["a"])),
     (c.a_message_is_settled_once, run(settled(), settled(attempt=2))),
     (c.a_task_ends_once, run(claimed(), claimed(seq=2), settled(), settled(seq=2))),
+    (c.a_claim_ends_once, run(settled(ends=False), settled())),
     (c.an_attempt_starts_once, run(started(), started())),
     (c.nothing_runs_twice, run(started(), started(attempt=2), may_repeat=False)),
     (c.new_code_is_in_force, run(born(3, 1), in_force(2), started())),
@@ -83,7 +94,6 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.an_exit_code_tells_of_interruptions, run(settled(), stopped(1))),
     (c.an_attempt_is_claimed_before_it_starts, run(claimed(attempt=2), started())),
     (c.nothing_runs_after_its_end, run(settled(), started(attempt=2))),
-    (c.nothing_runs_after_its_end, run(settled(), started(attempt=2), may_be_fenced=True)),
     (c.nothing_runs_after_its_end, run(settled(attempt=2), started())),
     (c.at_most_once_is_at_most_once, run(called(once=True), started(), started(attempt=2))),
     (c.what_ended_well_has_started, run(called())),
@@ -98,6 +108,9 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.locks_hold, run(entered(1), entered(2))),
     (c.locks_hold, run(entered(1), left(1), entered(2), entered(3))),
     (c.locks_hold, run(entered(1), killing(4), entered(2))),
+    (c.locks_hold, run(entered(1), expired(seq=2), entered(3))),
+    (c.no_claim_is_taken_before_its_lease_ends, run(claimed(), expired(at=400_000_000), lease=1)),
+    (c.what_is_lost_is_not_begun, run(expired(), expired(seq=2), started(), started(seq=2))),
     (c.rate_limits_hold, run(hit(0, 0.1), hit(0.8, 0.9))),
     (c.a_slot_fires_once, run(started(slot=1.0), started(seq=2, slot=1.0))),
     (c.a_slot_fires_once, run(started(slot=1.0), started(seq=2, slot=3.0), interval=1)),
@@ -115,11 +128,16 @@ SOUND: list[tuple[c.Rule, Run]] = [
     (c.nothing_runs_twice, run(started(), started(seq=2), may_repeat=False)),
     (c.new_code_is_in_force, run(born(3, 1), started(), in_force(2), born(3, 2), started())),
     (c.an_exit_code_tells_of_interruptions, run(settled(status="interrupted"), stopped(5), stopped(0))),
-    (c.nothing_runs_after_its_end, run(settled(attempt=2), started(), may_be_fenced=True)),
+    (c.a_message_is_settled_once, run(settled(attempt=2), settled(ends=False))),
+    (c.nothing_runs_after_its_end, run(expired(), settled(attempt=2), started())),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("a"), started("b"), workers=1)),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("b"), started("a"), workers=2)),
     (c.locks_hold, run(entered(1), left(1), entered(2))),
     (c.locks_hold, run(entered(1), killing(3), entered(2))),
+    (c.locks_hold, run(entered(1), expired(), entered(2))),
+    (c.locks_hold, run(expired(), entered(2), entered(1))),
+    (c.no_claim_is_taken_before_its_lease_ends, run(claimed(), expired(at=1_000_000_000), lease=1)),
+    (c.what_is_lost_is_not_begun, run(expired(), expired(seq=2), started(), frozen(3), started(seq=2))),
     (c.rate_limits_hold, run(hit(0, 0.1), hit(0.8, 1.1))),
     (c.a_slot_fires_once, run(started(slot=1.0), started(attempt=2, slot=1.0))),
     (c.a_slot_fires_once, run(started(slot=1.0), started(seq=2, slot=2.0), interval=1)),

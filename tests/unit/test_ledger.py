@@ -81,6 +81,22 @@ def test_any_other_task_does_not_wait(huey, ledger, events):
     assert events == ["a"]
 
 
+def test_a_turn_that_stood_still_claims_from_now_on(huey, ledger):
+    """It would claim for a time that is over, and another consumer take that at once."""
+    huey.storage.put([Message("a", "task", b"a")], clock.now())
+    ledger.turn(clock.now(), 0, cast("Pool", OnePlace([])), claiming=True)
+    assert huey.storage.running_count() == 1
+    assert huey.storage.expired(clock.monotonic()) == []
+
+
+def test_a_turn_that_stood_still_extends_from_now_on(huey):
+    owner = huey.storage.register(identify())
+    huey.storage.put([Message("a", "task", b"a")], clock.now())
+    huey.storage.claim(owner, 1, now=clock.now(), lease=0)
+    Chores(huey, owner, clock.MINUTE).extend(0, claims_held=True)
+    assert huey.storage.expired(clock.monotonic()) == []
+
+
 def test_after_an_outage_others_have_time_to_extend_their_leases(huey):
     """They could not meanwhile; it is not they who stood still."""
     stranger, owner = (huey.storage.register(identify()) for _ in range(2))

@@ -138,6 +138,23 @@ def test_a_consumer_that_stands_still_loses_its_claims(sqlite, add, us):
     assert sqlite.storage.data_of(claim.key) is None
 
 
+def test_a_consumer_that_extends_its_claims_in_time_keeps_them(sqlite, add, us, monkeypatch):
+    """It goes on in the very moment in which another one has found that its lease is over."""
+    other = sqlite.storage.register(identify(os.getppid()))
+    add(1, 2)
+    (claim,) = take(sqlite, other, lease=liteq_clock.monotonic() - 1)
+    look = sqlite.storage.expired
+
+    def look_and_extend(now):
+        found = look(now)
+        sqlite.storage.extend(other, now + liteq_clock.MINUTE)
+        return found
+
+    monkeypatch.setattr(sqlite.storage, "expired", look_and_extend)
+    assert recover(sqlite, us) == 0
+    assert sqlite.storage.data_of(claim.key) is not None
+
+
 def test_what_runs_at_most_once_is_dead_and_not_ready_again(sqlite, pay, us, dead):
     other = sqlite.storage.register(dead)
     result = pay()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome
+from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Verdict
 from liteq.workers import wire
 from liteq.workers.wire import (
     MAX_PACKET,
@@ -66,6 +66,11 @@ def controls(pair):
 def test_a_task_there_and_back(data, seq, attempt, owner, revoked, once):
     packet = pack_task(claim(data, seq, attempt, owner, revoked=revoked, at_most_once=once))
     assert unpack_task(packet) == Assignment(ClaimKey(seq, attempt, owner), revoked, once, data)
+
+
+def test_when_it_was_handed_out():
+    assert unpack_task(pack_task(claim(), now=5)).handed_out == 5
+    assert unpack_task(pack_task(claim(), Verdict.TIMEOUT, 5)).verdict is Verdict.TIMEOUT
 
 
 def test_flags_are_booleans():

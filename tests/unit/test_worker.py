@@ -1,0 +1,69 @@
+"""What a worker does with an assignment that it came to late."""
+
+import pytest
+
+from liteq import clock
+from liteq.identity import identify
+from liteq.messages import BACK, Settlement
+from liteq.workers.shared import Board
+from liteq.workers.template import ChildSpec
+from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_task, packet_pair, unpack_report
+from liteq.workers.worker import Worker
+
+LEASE = 60 * clock.SECOND
+
+
+@pytest.fixture
+def line():
+    ours, theirs = packet_pair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def claim_one(huey):
+    """Claim what was just called, as a consumer does."""
+    owner = huey.storage.register(identify())
+    (claim,) = huey.storage.claim(owner, 1, now=clock.now(), lease=clock.monotonic() + LEASE)
+    return claim
+
+
+def work(huey, line, packet):
+    """A worker gets one packet, and then the order to stop; its report."""
+    ours, theirs = line
+    ours.send(packet)
+    ours.send(STOP_PACKET)
+    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, Board(1), LEASE).work()
+    return unpack_report(ours.recv(MAX_PACKET))
+
+
+@pytest.fixture
+def ran(sqlite):
+    """The calls of a task that have been run, and the claim of one."""
+    calls = []
+    sqlite.task(name="note")(calls.append)("a")
+    return calls, claim_one(sqlite)
+
+
+@pytest.mark.parametrize("age", [0, LEASE // 2])
+def test_it_runs_what_it_was_just_given_without_a_look_at_storage(sqlite, line, ran, monkeypatch, age):
+    calls, claim = ran
+    monkeypatch.setattr(sqlite.storage, "data_of", None)
+    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - age))
+    assert calls == ["a"]
+    assert report.outcome.status == "complete"
+
+
+def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, line, ran):
+    calls, claim = ran
+    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - LEASE))
+    assert calls == ["a"]
+    assert report.outcome.status == "complete"
+
+
+def test_it_does_not_begin_what_another_has_taken_over(sqlite, line, ran):
+    calls, claim = ran
+    sqlite.storage.settle([Settlement(claim.key, BACK)], clock.now())
+    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - LEASE))
+    assert calls == []
+    assert report.outcome == BACK
