@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 # Each check runs, whatever the others say; any failure is make's.
 test: $(VENV)/.installed-dev
 	@status=0; \
-	for check in "ruff check" "ruff format --check" "mypy" "pytest"; do \
+	for check in "ruff check" "ruff format --check" "mypy" "pytest -n auto --dist worksteal"; do \
 		echo "$$check"; \
 		$(BIN)/$$check || status=1; \
 	done; \

@@ -133,6 +133,7 @@ class Trial:
             fault: causes it; whether it did.
             pause: between two times, in seconds.
         """
+        self._wait_for_load()
         progress = Progress(self.report.hazard, seconds)
         end = time.monotonic() + seconds
         while time.monotonic() < end or not self.report.faults:
@@ -140,6 +141,15 @@ class Trial:
             self.report.faults += fault()
             progress.tell(self.report.faults, 0)
         progress.end()
+
+    def _wait_for_load(self) -> None:
+        """Wait until each producer makes calls; on a busy machine, it takes seconds to start."""
+        producers = {producer.pid for producer in self._producers}
+
+        def callers() -> set[int]:
+            return {event.pid for event in h.read(self.settings.folder) if event.kind == h.ACKNOWLEDGED}
+
+        wait_until(lambda: producers <= callers())
 
     def stop_producers(self) -> None:
         """Let the producers finish their calls, and end."""

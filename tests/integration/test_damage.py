@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import pytest
 
 from liteq import StorageError
@@ -201,6 +202,23 @@ def test_a_file_that_is_damaged_under_a_consumer_ends_it(app, consume, tmp_path)
     assert str(tmp_path / "queue.db") in last
     assert "damaged" in last or "not a SQLite" in last
     assert consumer.members() == []
+
+
+def test_a_text_that_is_none_is_damage(app, launch, tmp_path):
+    """SQLite, which has no checksums of values, finds nothing wrong with it."""
+    app.add(1, 2)
+    app.huey.storage.close()
+    path = str(tmp_path / "queue.db")
+    connection = apsw.Connection(path)
+    connection.execute("UPDATE queue SET id = cast(x'cf00' AS text)")
+    connection.close()
+    with pytest.raises(StorageDamaged, match=f"{path}: it is damaged"):
+        app.huey.dequeue()
+    with pytest.raises(StorageDamaged, match=path), app.huey.storage.database.read() as reader:
+        list(reader.execute("SELECT id FROM queue"))
+    consumer = launch()
+    assert consumer.wait() == 3
+    assert f"{path}: it is damaged" in consumer.log.splitlines()[-1]
 
 
 @pytest.mark.parametrize("size", [0, 100, 5_000, 12_288])

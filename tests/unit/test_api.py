@@ -143,7 +143,9 @@ def test_enqueue_returns_a_handle(sqlite, add):
     assert len(group) == 2
 
 
-@pytest.mark.parametrize("thing", [None, print, "add", 1, (1, 2), object()], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [None, print, "add", 1, (1, 2), pytest.param(object(), id="an object")], ids=repr
+)
 def test_only_a_task_can_be_enqueued(sqlite, immediate, thing):
     for huey in (sqlite, immediate):
         with pytest.raises(TypeError, match="not a task"):

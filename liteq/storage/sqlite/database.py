@@ -14,7 +14,7 @@ import apsw
 from liteq.exceptions import StorageDamaged, StorageError
 from liteq.storage.bell import Bell
 from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
-from liteq.storage.sqlite.errors import out_of_room, translate
+from liteq.storage.sqlite.errors import FROM_FILE, out_of_room, translate
 from liteq.storage.sqlite.files import FileId, file_id, real_of
 
 _CHECKPOINT_TIMEOUT = 0.05
@@ -81,7 +81,7 @@ class Database:
         connection = self._take()
         try:
             yield connection
-        except apsw.Error as error:
+        except FROM_FILE as error:
             raise translate(out_of_room(error, connection), self.path) from error
         finally:
             self._give_back(connection)
@@ -301,7 +301,7 @@ class _Write:
             self._database._give_back(connection)  # noqa: SLF001
         if kind is None:
             self._ring()
-        elif isinstance(told, apsw.Error):
+        elif isinstance(told, FROM_FILE):
             raise translate(told, self._database.path) from error
 
     def _end_inner(self, connection: apsw.Connection, *, failed: bool) -> None:

@@ -14,7 +14,11 @@ OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 E = TypeVar("E", bound=BaseException)
 
-_ADVICE: tuple[tuple[type[apsw.Error], type[StorageError], str], ...] = (
+FROM_FILE: Final = (apsw.Error, UnicodeDecodeError)
+"""What is raised because of the file: SQLite does not look whether a text is one, but apsw decodes it."""
+
+_DAMAGED = "it is damaged; keep a copy of it, and restore from a backup"
+_ADVICE: tuple[tuple[type[Exception], type[StorageError], str], ...] = (
     (
         apsw.BusyError,
         StorageBusy,
@@ -32,7 +36,8 @@ _ADVICE: tuple[tuple[type[apsw.Error], type[StorageError], str], ...] = (
         "it can't be opened; check that it is a file, and the permissions on it, its folder and its -wal",
     ),
     (apsw.NotADBError, ForeignFile, "not a SQLite database; it was left untouched: use another filename"),
-    (apsw.CorruptError, StorageDamaged, "it is damaged; keep a copy of it, and restore from a backup"),
+    (apsw.CorruptError, StorageDamaged, _DAMAGED),
+    (UnicodeDecodeError, StorageDamaged, _DAMAGED),
     (apsw.PermissionsError, StorageError, "permission denied; check this user's permissions on it"),
     (apsw.IOError, StorageError, "reading or writing it failed; check the disk and the folder it lies in"),
 )
@@ -45,8 +50,8 @@ def out_of_room(error: E, connection: apsw.Connection) -> E | apsw.FullError:
     return error
 
 
-def translate(error: apsw.Error, path: str) -> StorageError:
-    """The error to raise to a caller in place of SQLite's own."""
+def translate(error: apsw.Error | UnicodeDecodeError, path: str) -> StorageError:
+    """The error to raise to a caller in place of SQLite's or apsw's own."""
     for kind, ours, advice in _ADVICE:
         if isinstance(error, kind):
             return ours(f"{path}: {advice} ({error})")

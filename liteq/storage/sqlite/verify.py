@@ -8,7 +8,7 @@ import apsw
 
 from liteq.exceptions import StorageError
 from liteq.storage.sqlite import schema, sql
-from liteq.storage.sqlite.errors import translate
+from liteq.storage.sqlite.errors import FROM_FILE, translate
 from liteq.storage.sqlite.existing import open_existing
 
 _NAMES = {
@@ -58,7 +58,7 @@ def examine(connection: apsw.Connection, found: Verification) -> None:
     try:
         with connection:
             found.problems += _of_pages(connection) or [*_of_schema(connection), *_of_rows(connection, found)]
-    except apsw.Error as error:
+    except FROM_FILE as error:
         found.problems.append(str(translate(error, found.path)))
 
 
