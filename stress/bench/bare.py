@@ -1,0 +1,123 @@
+"""The limit: what is left of each measurement when there is no queue around it, only what it can't do without."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+_BATCH = 64
+_CHECKPOINT = 2_000  # pages, as the dispatcher does it
+_MESSAGE = b"x" * 80
+
+_TABLES = (
+    "CREATE TABLE message (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, data BLOB NOT NULL) STRICT",
+    "CREATE TABLE claim (seq INTEGER PRIMARY KEY, owner INTEGER NOT NULL, attempt INTEGER NOT NULL) STRICT",
+    "CREATE TABLE result (id TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+)
+
+
+def _connect(folder: Path, durability: str) -> apsw.Connection:
+    db = apsw.Connection(str(folder / "bare.db"))
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", durability)
+    db.pragma("wal_autocheckpoint", _CHECKPOINT)
+    for table in _TABLES:
+        db.execute(table)
+    return db
+
+
+def loop(folder: Path, durability: str, tasks: int) -> float:
+    """Tasks a second of the bare SQL loop.
+
+    Each transaction settles the 64 tasks that the one before it has claimed, and claims the next 64. For each
+    task that is four rows: its claim is inserted, and later deleted together with the message, and the result
+    is inserted under the task's id, which is a random one of 36 characters. A message is found by its number,
+    in the order of arrival. One process, no worker, nothing is decoded: no priorities, no ids to look
+    messages up by, no history, no fence. What a queue does beyond this is what it is made of; nothing that
+    delivers a task at least once and stores its result can do with less.
+    """
+    folder.mkdir()
+    db = _connect(folder, durability)
+    ids = [_id() for _ in range(tasks)]
+    with db:
+        db.executemany("INSERT INTO message (id, data) VALUES (?, ?)", [(id, _MESSAGE) for id in ids])
+    began = time.perf_counter()
+    held: list[tuple[Any, ...]] = []
+    last = 0
+    while True:
+        db.execute("BEGIN IMMEDIATE")
+        seqs = [(seq,) for seq, _, _ in held]
+        db.executemany("DELETE FROM claim WHERE seq = ?", seqs)
+        db.executemany("DELETE FROM message WHERE seq = ?", seqs)
+        db.executemany("INSERT INTO result VALUES (?, ?)", [(id, b"1") for _, id, _ in held])
+        claimed = "SELECT seq, id, data FROM message WHERE seq > ? ORDER BY seq LIMIT ?"
+        held = list(db.execute(claimed, (last, _BATCH)))
+        db.executemany("INSERT INTO claim VALUES (?, 1, 1)", [(seq,) for seq, _, _ in held])
+        db.execute("COMMIT")
+        if not held:
+            break
+        last = held[-1][0]
+    rate = tasks / (time.perf_counter() - began)
+    db.close()
+    return rate
+
+
+def inserts(folder: Path, durability: str, count: int) -> float:
+    """Messages a second, each inserted and committed by itself: one statement, one row in one table."""
+    folder.mkdir()
+    db = _connect(folder, durability)
+    ids = [_id() for _ in range(count + 20)]
+    for id in ids[:20]:
+        db.execute("INSERT INTO message (id, data) VALUES (?, ?)", (id, _MESSAGE))
+    began = time.perf_counter()
+    for id in ids[20:]:
+        db.execute("INSERT INTO message (id, data) VALUES (?, ?)", (id, _MESSAGE))
+    rate = count / (time.perf_counter() - began)
+    db.close()
+    return rate
+
+
+def bulk(folder: Path, durability: str, count: int) -> float:
+    """Messages a second that are there already, inserted in one transaction."""
+    folder.mkdir()
+    db = _connect(folder, durability)
+    rows = [(_id(), _MESSAGE) for _ in range(count)]
+    began = time.perf_counter()
+    with db:
+        db.executemany("INSERT INTO message (id, data) VALUES (?, ?)", rows)
+    rate = count / (time.perf_counter() - began)
+    db.close()
+    return rate
+
+
+def _id() -> str:
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def copy(folder: Path, count: int, size: int) -> float:
+    """Bytes a second of copying a file with an fsync after each piece: what commits of that size can reach."""
+    folder.mkdir()
+    source = folder / "source"
+    source.write_bytes(os.urandom(size) * count)
+    began = time.perf_counter()
+    with source.open("rb") as reading, (folder / "copy").open("wb") as writing:
+        while piece := reading.read(size):
+            writing.write(piece)
+            writing.flush()
+            os.fsync(writing.fileno())
+    return count * size / (time.perf_counter() - began)
+
+
+def pool(work: Any, workers: int, count: int, argument: int) -> float:
+    """Calls a second in a bare `multiprocessing.Pool`, each handed out by itself; its start does not count."""
+    with multiprocessing.get_context("fork").Pool(workers) as made:
+        made.map(work, [argument] * max(10, count // 10), chunksize=1)
+        began = time.perf_counter()
+        made.map(work, [argument] * count, chunksize=1)
+        return count / (time.perf_counter() - began)
