@@ -3,6 +3,7 @@
 It runs in the interpreter of the system that is measured. The environment says which that is.
 """
 
+# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
 import os

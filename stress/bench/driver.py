@@ -1,7 +1,7 @@
-"""The program of a measurement: `python driver.py FUNCTION [JSON …]` prints what the function returns, as JSON.
+"""The program of a measurement: `python driver.py FUNCTION [JSON …]` prints what the function returns.
 
-It runs in the interpreter of the system that is measured, beside `app.py`, so that all systems are measured by
-the same code. It knows nothing that liteq has and huey has not, but for the functions that say so.
+It runs in the interpreter of the system that is measured, beside `app.py`: all systems are measured by the
+same code. It knows nothing that liteq has and huey has not, but for the functions that say so.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-import app
+app: Any = import_module("app")  # of one system or another
 
 _STAMPS = 4
 """Several workers are at the end together: the last of these is the end."""
@@ -30,7 +31,7 @@ def flush() -> None:
 
 
 def fill(task: str, arguments: list[Any], warm_up: int, count: int) -> list[str]:
-    """Enqueue tasks to warm up, then stamps, the tasks that count, and stamps again; the ids of the stamps."""
+    """Enqueue tasks to warm up, stamps, the tasks that count, and stamps again; the ids of the stamps."""
     declared = getattr(app, task)
     declared.map([tuple(arguments)] * warm_up)
     first = [app.stamp().id for _ in range(_STAMPS)]

@@ -54,13 +54,13 @@ def _verdict(goal: Goal, figure: Figure) -> str:
     measured = goal.measured(figure.values)
     if measured is None:
         return f"goal {_bound(goal, figure)}: not measured"
-    value = f"{_words(measured)}{' ×' if goal.beside else ''}"
+    value = f"{_words(measured)}{' times' if goal.beside else ''}"
     return f"{'ok  ' if goal.is_met(figure.values) else 'MISS'} {value}, goal {_bound(goal, figure)}"
 
 
 def _bound(goal: Goal, figure: Figure) -> str:
     sign = "at most" if goal.at_most else "at least"
-    unit = f"× {goal.beside}" if goal.beside else figure.unit
+    unit = f"times {goal.beside}" if goal.beside else figure.unit
     return f"{sign} {goal.bound:,g} {unit}"
 
 
@@ -77,11 +77,14 @@ def number(value: float) -> str:
 
 def markdown(figures: Iterable[Figure], circumstances: dict[str, Any]) -> str:
     """The table as a document has it."""
-    load, it = circumstances["load"], circumstances
+    it, load = circumstances, circumstances["load"]
+    under = (
+        f"{it['when'][:10]}, a {it['run']} run of {it['rounds']} rounds: {it['cores']} cores, "
+        f"{it['machine']}, Python {it['python']}, SQLite {it['sqlite']}, "
+        f"load average {load['least']:.1f} to {load['most']:.1f}."
+    )
     text = [
-        f"{it['when'][:10]}, a {it['run']} run of {it['rounds']} rounds: {it['cores']} cores, {it['machine']}, "
-        f"Python {it['python']}, SQLite {it['sqlite']}; load average {load['least']:.1f} to {load['most']:.1f}.",
-        *it["notes"],
+        " ".join([under, *it["notes"]]),
         "",
         "| what | unit | contender | median (least … most) | goal: measured |",
         "|---|---|---|---|---|",
@@ -99,7 +102,9 @@ def markdown(figures: Iterable[Figure], circumstances: dict[str, Any]) -> str:
 
 def _cell(goal: Goal, figure: Figure) -> str:
     measured = goal.measured(figure.values)
-    told = "not measured" if measured is None else f"{number(measured.median)}{' ×' if goal.beside else ''}"
+    told = (
+        "not measured" if measured is None else f"{number(measured.median)}{' times' if goal.beside else ''}"
+    )
     kept = "" if measured is None or goal.is_met(figure.values) else " (**missed**)"
     return f"{_bound(goal, figure)}: {told}{kept}"
 

@@ -23,14 +23,18 @@ from stress.bench.measures import MEASURES, load
 DOCUMENT = system.ROOT / "docs" / "performance.md"
 PLOTS = system.ROOT / "docs" / "plots"
 
-NOT_BUILT = "Workers are processes: thread and greenlet workers are not built, so there are no figures of them."
+NOT_BUILT = (
+    "Workers are processes: thread and greenlet workers are not built, so there are no figures of them."
+)
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("measures", nargs="*", choices=[[], *MEASURES], help="only these (all)")
-    parser.add_argument("--full", action="store_true", help="longer measurements, five rounds (about an hour)")
+    parser.add_argument(
+        "--full", action="store_true", help="longer measurements, five rounds (about an hour)"
+    )
     parser.add_argument("--rounds", type=int, help="how many (3; with --full 5)")
     parser.add_argument("--huge", action="store_true", help="deep queues of 10,000,000")
     parser.add_argument("--no-peers", action="store_true", help="only liteq and the limit")
@@ -62,7 +66,9 @@ def main() -> int:
 
 def _context(stack: ExitStack, arguments: argparse.Namespace, notes: list[str]) -> Context:
     """What there is to compare with; what is missing is noted."""
-    made = stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.folder or system.BUILD, prefix="run"))
+    made = stack.enter_context(
+        tempfile.TemporaryDirectory(dir=arguments.folder or system.BUILD, prefix="run")
+    )
     context = Context(
         Path(made), arguments.full, arguments.huge, arguments.rounds or (5 if arguments.full else 3)
     )

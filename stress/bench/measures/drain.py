@@ -8,17 +8,18 @@ from functools import partial
 from stress.bench import bare, system
 from stress.bench.context import Context
 from stress.bench.figure import Figure, Goal, in_turns
+from stress.bench.session import Session
 from stress.bench.system import System
 
 BARE = "bare loop, 64 a transaction"
 
 
 def measure(context: Context) -> list[Figure]:
-    """With both durabilities; the tasks are there before the consumer starts, and its start does not count."""
-    return [_figure(context, "full"), _figure(context, "normal")]
+    """With both durabilities. The tasks are there before the consumer starts; its start does not count."""
+    return [*_figures(context, "full"), *_figures(context, "normal")]
 
 
-def _figure(context: Context, durability: str) -> Figure:
+def _figures(context: Context, durability: str) -> list[Figure]:
     peers = context.sqlite_peers(durability)
     goals = [Goal(0.3, beside=BARE)]
     goals += [Goal({"full": 12, "normal": 3}[durability], beside=peer.name) for peer in peers]
@@ -28,21 +29,43 @@ def _figure(context: Context, durability: str) -> Figure:
         peers += on_redis
     contenders: dict[str, Callable[[], Mapping[str, float]]] = {
         BARE: partial(_bare, context, durability),
-        "liteq": partial(_drained, context, system.liteq(durability), context.several(30_000, 60_000)),
+        "liteq": partial(_noops, context, system.liteq(durability), context.several(30_000, 60_000)),
     }
     for peer in peers:
-        contenders[peer.name] = partial(_drained, context, peer, context.several(5_000, 10_000))
+        contenders[peer.name] = partial(_noops, context, peer, context.several(4_000, 10_000))
     rounds = in_turns(context.rounds, contenders)
     what = f"no-op tasks drained, results stored, 2 workers, {durability.upper()}"
-    return Figure(f"drain-{durability}", what, "tasks/s", rounds.of("rate"), tuple(goals))
+    cpu = "  CPU time of a task, all processes of the consumer"
+    alone = "  of it, the dispatcher, which is one process like the bare loop"
+    dispatcher = {BARE: rounds.of("cpu")[BARE], **rounds.of("dispatcher")}
+    return [
+        Figure(f"drain-{durability}", what, "tasks/s", rounds.of("rate"), tuple(goals)),
+        Figure(f"drain-{durability}-cpu", cpu, "µs", rounds.of("cpu")),
+        Figure(f"drain-{durability}-dispatcher", alone, "µs", dispatcher),
+    ]
 
 
 def _bare(context: Context, durability: str) -> dict[str, float]:
-    return {"rate": bare.loop(context.new_folder(), durability, context.several(40_000, 80_000))}
+    made = bare.loop(context.new_folder(), durability, context.several(40_000, 80_000))
+    return {"rate": made.rate, "cpu": made.cpu}
 
 
-def _drained(context: Context, it: System, count: int) -> dict[str, float]:
-    return {"rate": drained(context, it, "noop", [], count, workers=2)}
+def _noops(context: Context, it: System, count: int) -> dict[str, float]:
+    """Rate and CPU; what a consumer uses to start is known from one that has nothing to do."""
+    warm_up = count // 10
+    with context.session(it) as queue:
+        with queue.consumer(2) as idle:
+            queue.call("ping")
+            start = sum(idle.cpu().values())
+        ids = _fill(queue, "noop", [], count, warm_up)
+        with queue.consumer(2) as consumer:
+            seconds = float(queue.call("between", ids, 300))
+            cpu = consumer.cpu()
+            values = {"rate": count / seconds, "cpu": (sum(cpu.values()) - start) / (count + warm_up) * 1e6}
+            if it.name == "liteq":
+                # Its own start is a small part of the whole, most of which is the import of the application.
+                values["dispatcher"] = cpu[queue.call("dispatcher")] / (count + warm_up) * 1e6
+    return values
 
 
 def drained(
@@ -50,7 +73,12 @@ def drained(
 ) -> float:
     """Tasks a second, by the clocks of tasks that run before and after those that count."""
     with context.session(it) as queue:
-        # How they are enqueued is no part of this: without waiting for the disk.
-        ids = queue.call("fill", task, arguments, count // 10, count, BENCH_DURABILITY="normal")
+        ids = _fill(queue, task, arguments, count, count // 10)
         with queue.consumer(workers):
             return count / float(queue.call("between", ids, 300))
+
+
+def _fill(queue: Session, task: str, arguments: list[object], count: int, warm_up: int) -> list[str]:
+    # How they are enqueued is no part of this: without waiting for the disk.
+    ids: list[str] = queue.call("fill", task, arguments, warm_up, count, BENCH_DURABILITY="normal")
+    return ids

@@ -19,7 +19,9 @@ def measure(context: Context) -> list[Figure]:
     rounds = in_turns(context.rounds, contenders)
     busiest = "idle pool of 8: wake-ups of the process that has most"
     return [
-        Figure("idle-cpu", "idle pool of 8: CPU", "% of a core", rounds.of("cpu"), (Goal(0.2, at_most=True),)),
+        Figure(
+            "idle-cpu", "idle pool of 8: CPU", "% of a core", rounds.of("cpu"), (Goal(0.2, at_most=True),)
+        ),
         Figure("idle-wakes", busiest, "a second", rounds.of("wakes"), (Goal(1, at_most=True),)),
         Figure("idle-all", "idle pool of 8: wake-ups of all processes", "a second", rounds.of("all")),
     ]
@@ -29,21 +31,20 @@ def _idle(context: Context, it: System, seconds: float) -> dict[str, float]:
     with context.session(it) as queue, queue.consumer(8) as consumer:
         queue.call("ping")
         time.sleep(2)
-        pids = [process.pid for process in consumer.tree()]
-        began, before = time.monotonic(), {pid: _spent(pid) for pid in pids}
+        began, cpu = time.monotonic(), consumer.cpu()
+        switches = {pid: _switches(pid) for pid in cpu}
         time.sleep(seconds)
-        after, took = {pid: _spent(pid) for pid in pids}, time.monotonic() - began
-    cpu = sum(after[pid][0] - before[pid][0] for pid in pids) / 1e9 / took * 100
-    wakes = [(after[pid][1] - before[pid][1]) / took for pid in pids]
-    return {"cpu": cpu, "wakes": max(wakes), "all": sum(wakes)}
+        used = sum(seconds - cpu[pid] for pid, seconds in consumer.cpu().items())
+        took = time.monotonic() - began
+        wakes = [(_switches(pid) - before) / took for pid, before in switches.items()]
+    return {"cpu": used / took * 100, "wakes": max(wakes), "all": sum(wakes)}
 
 
-def _spent(pid: int) -> tuple[int, int]:
-    """Of all threads of a process: ns on a CPU, and how often it gave that up by itself, to wait."""
-    ns = switches = 0
+def _switches(pid: int) -> int:
+    """How often the threads of a process gave up their CPU by themselves, to wait."""
+    total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        ns += int((task / "schedstat").read_text().split()[0])
         for line in (task / "status").read_text().splitlines():
             if line.startswith("voluntary_ctxt_switches"):
-                switches += int(line.split()[1])
-    return ns, switches
+                total += int(line.split()[1])
+    return total

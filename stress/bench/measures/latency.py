@@ -26,12 +26,18 @@ def _figures(context: Context, idle: float, count: int, *, with_peers: bool) -> 
     }
     rounds = in_turns(context.rounds, contenders)
     bounds = {"call": (None, None), "start": (0.5, 2), "result": (1, 4)}
-    words = {"call": "a call that returns", "start": "enqueued → started", "result": "enqueued → result in hand"}
+    words = {
+        "call": "a call that returns",
+        "start": "enqueued → started",
+        "result": "enqueued → result in hand",
+    }
     figures = []
     for kind, limits in bounds.items():
         for share, limit in zip(("p50", "p99"), limits, strict=True):
             # Of a handful of values the 99th percentile is the worst, and says little.
-            goals = (Goal(limit, at_most=True),) if limit is not None and (count > 50 or share == "p50") else ()
+            goals = (
+                (Goal(limit, at_most=True),) if limit is not None and (count > 50 or share == "p50") else ()
+            )
             what = f"{words[kind]}, after {idle:g} s idle, {share}"
             key = f"latency-{kind}-{idle:g}-{share}"
             figures.append(Figure(key, what, "ms", rounds.of(f"{kind}-{share}"), goals))

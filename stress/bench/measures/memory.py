@@ -11,7 +11,7 @@ _WORKERS = 4
 
 
 def measure(context: Context) -> list[Figure]:
-    """Private memory of an idle worker: what it shares with the process that imported the application is not."""
+    """Private memory of an idle worker: without what it shares with the process that has the application."""
     rounds = in_turns(context.rounds, {"liteq": lambda: _of(context)})
     fresh = "private memory of an idle worker, after its first task"
     used = "private memory of an idle worker, after thousands of tasks"

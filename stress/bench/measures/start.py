@@ -24,7 +24,11 @@ def measure(context: Context) -> list[Figure]:
     return [
         Figure("start-import", "import, within the interpreter", "ms", imports.of("ms"), goal),
         Figure(
-            "start-ready", "consumer of 2 ready, from its command", "s", ready.of("s"), (Goal(0.3, at_most=True),)
+            "start-ready",
+            "consumer of 2 ready, from its command",
+            "s",
+            ready.of("s"),
+            (Goal(0.3, at_most=True),),
         ),
     ]
 
