@@ -20,7 +20,7 @@ def make() -> Any:
     if SYSTEM == "liteq":
         import liteq
 
-        return liteq.SqliteHuey(filename=f"{FOLDER}/queue.db", durability=DURABILITY)  # type: ignore[arg-type]
+        return liteq.SqliteHuey(filename=f"{FOLDER}/queue.db", durability=DURABILITY)
     import huey
 
     if SYSTEM == "huey-redis":

@@ -1,4 +1,7 @@
-"""The limit: each measurement without a queue around it, only with what it can't do without."""
+"""The limit: each measurement without a queue around it, only with what it can't do without.
+
+And the parts of liteq that are nearest to it, alone: they tell what its storage costs and what the rest does.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,15 @@ import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import apsw
+
+from liteq import clock
+from liteq.identity import identify
+from liteq.messages import Attempted, Claim, Disposition, Message, Outcome, Settlement, new_id
+from liteq.storage.sqlite.connection import Durability
+from liteq.storage.sqlite.engine import SqliteStorage
 
 _BATCH = 64
 _CHECKPOINT = 2_000  # pages, as the dispatcher does it
@@ -40,19 +50,20 @@ class Loop(NamedTuple):
     """µs of CPU a task."""
 
 
-def loop(folder: Path, durability: str, tasks: int) -> Loop:
+def loop(folder: Path, durability: str, tasks: int, *, ordered: bool = False) -> Loop:
     """The bare SQL loop.
 
     Each transaction settles the 64 tasks that the one before it has claimed, and claims the next 64. For each
     task that is four rows: its claim is inserted, and later deleted together with the message, and the result
-    is inserted under the task's id, which is a random one of 36 characters. A message is found by its number,
+    is inserted under the task's id. That is a random one of 36 characters, as huey's are; `ordered` ids go
+    to the end of the table, as liteq's do, and cost less. A message is found by its number,
     in the order of arrival. One process, no worker, nothing is decoded: no priorities, no ids to look
-    messages up by, no history, no fence. What a queue does beyond this is what it is made of; nothing that
-    delivers a task at least once and stores its result can do with less.
+    messages up by, no history, no fence. Nothing that delivers a task at least once and stores its result can
+    do with less; the queue is what comes on top.
     """
     folder.mkdir()
     db = _connect(folder, durability)
-    ids = [_id() for _ in range(tasks)]
+    ids = _ids(tasks) if ordered else [str(uuid4()) for _ in range(tasks)]
     with db:
         db.executemany("INSERT INTO message (id, data) VALUES (?, ?)", [(id, _MESSAGE) for id in ids])
     began, cpu = time.perf_counter(), time.process_time()
@@ -76,11 +87,53 @@ def loop(folder: Path, durability: str, tasks: int) -> Loop:
     return result
 
 
+def storage(folder: Path, durability: Durability, tasks: int) -> Loop:
+    """The bare loop with liteq's own storage: no workers, no lines to them, nothing is decoded."""
+    folder.mkdir()
+    queue = SqliteStorage(filename=folder / "queue.db", durability=durability)
+    now, never = clock.now(), 10**15
+    queue.put([Message(new_id(), "app.noop", _MESSAGE) for _ in range(tasks)], now)
+    owner = queue.register(identify())
+    began, cpu = time.perf_counter(), time.process_time()
+    claims: list[Claim] = []
+    attempted = Attempted(now, 10, os.getpid())
+    while True:
+        ended = [
+            Settlement(claim.key, Outcome(Disposition.DONE, "complete", ((claim.id, b"1"),)), attempted)
+            for claim in claims
+        ]
+        with queue.batch():
+            queue.settle(ended, clock.now())
+            claims = queue.claim(owner, _BATCH, now=clock.now(), lease=never)
+        if not claims:
+            break
+        queue.maintain()
+    result = Loop(tasks / (time.perf_counter() - began), (time.process_time() - cpu) / tasks * 1e6)
+    queue.close()
+    return result
+
+
+def statements(folder: Path, durability: Durability, count: int) -> float:
+    """Calls a second of liteq's storage alone: one message each, one commit each, the bell rung."""
+    folder.mkdir()
+    queue = SqliteStorage(filename=folder / "queue.db", durability=durability)
+    messages = [Message(new_id(), "app.noop", _MESSAGE) for _ in range(count + 20)]
+    now = clock.now()
+    for message in messages[:20]:
+        queue.put([message], now)
+    began = time.perf_counter()
+    for message in messages[20:]:
+        queue.put([message], now)
+    rate = count / (time.perf_counter() - began)
+    queue.close()
+    return rate
+
+
 def inserts(folder: Path, durability: str, count: int) -> float:
     """Messages a second, each inserted and committed by itself: one statement, one row in one table."""
     folder.mkdir()
     db = _connect(folder, durability)
-    ids = [_id() for _ in range(count + 20)]
+    ids = _ids(count + 20)
     for id in ids[:20]:
         db.execute("INSERT INTO message (id, data) VALUES (?, ?)", (id, _MESSAGE))
     began = time.perf_counter()
@@ -95,7 +148,7 @@ def bulk(folder: Path, durability: str, count: int) -> float:
     """Messages a second that are there already, inserted in one transaction."""
     folder.mkdir()
     db = _connect(folder, durability)
-    rows = [(_id(), _MESSAGE) for _ in range(count)]
+    rows = [(id, _MESSAGE) for id in _ids(count)]
     began = time.perf_counter()
     with db:
         db.executemany("INSERT INTO message (id, data) VALUES (?, ?)", rows)
@@ -104,9 +157,10 @@ def bulk(folder: Path, durability: str, count: int) -> float:
     return rate
 
 
-def _id() -> str:
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _ids(count: int) -> list[str]:
+    """Ids of 36 characters in the order of time: random ones would scatter the writes."""
+    tail = os.urandom(10).hex()
+    return [f"{n >> 16:08x}-{n & 0xFFFF:04x}-{tail[:4]}-{tail[4:8]}-{tail[8:]}" for n in range(count)]
 
 
 def copy(folder: Path, count: int, size: int) -> float:

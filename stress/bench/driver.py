@@ -121,7 +121,7 @@ def workers(count: int) -> list[int]:
 
 def dispatcher() -> int:
     """The pid of the process that claims and settles (in liteq)."""
-    return next(by.pid for _, by in app.huey.storage.consumers().values() if by is not None)
+    return next(int(by.pid) for _, by in app.huey.storage.consumers().values() if by is not None)
 
 
 def payloads(count: int, size: int) -> float:

@@ -21,7 +21,7 @@ PLOTS = {
 }
 
 
-def draw(figure: dict[str, Any], title: str) -> bytes:
+def draw(figure: dict[str, Any], title: str) -> str:
     """A bar for each contender, from the least to the most of its rounds, the median as a dot."""
     style = CleanStyle(background="#ffffff", plot_background="#ffffff", font_family="sans-serif")
     # Without the script and the identifiers that differ from run to run: a plain drawing.
@@ -33,7 +33,7 @@ def draw(figure: dict[str, Any], title: str) -> bytes:
     names = list(figure["spread"])[::-1]
     chart.x_labels = names
     chart.add("median", [figure["spread"][name]["median"] for name in names])
-    drawing: bytes = chart.render()
+    drawing: str = chart.render(is_unicode=True)
     return drawing
 
 
@@ -45,8 +45,7 @@ def main() -> None:
     for key, title in PLOTS.items():
         if key in figures:
             drawing = draw(figures[key], title)
-            text = drawing.decode() if isinstance(drawing, bytes) else drawing
-            (folder / f"{key}.svg").write_text(f"{text}\n", encoding="utf-8")
+            (folder / f"{key}.svg").write_text(f"{drawing}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from stress.bench.session import Session
 from stress.bench.system import System
 
 BARE = "bare loop, 64 a transaction"
+ORDERED = "bare loop, ids in order"
+STORAGE = "liteq's storage alone, 64 a transaction"
 
 
 def measure(context: Context) -> list[Figure]:
@@ -28,7 +30,9 @@ def _figures(context: Context, durability: str) -> list[Figure]:
         goals += [Goal(8, beside=peer.name) for peer in on_redis]
         peers += on_redis
     contenders: dict[str, Callable[[], Mapping[str, float]]] = {
-        BARE: partial(_bare, context, durability),
+        BARE: partial(_bare, context, durability, bare.loop),
+        ORDERED: partial(_bare, context, durability, partial(bare.loop, ordered=True)),
+        STORAGE: partial(_bare, context, durability, bare.storage),
         "liteq": partial(_noops, context, system.liteq(durability), context.several(30_000, 60_000)),
     }
     for peer in peers:
@@ -37,16 +41,16 @@ def _figures(context: Context, durability: str) -> list[Figure]:
     what = f"no-op tasks drained, results stored, 2 workers, {durability.upper()}"
     cpu = "  CPU time of a task, all processes of the consumer"
     alone = "  of it, the dispatcher, which is one process like the bare loop"
-    dispatcher = {BARE: rounds.of("cpu")[BARE], **rounds.of("dispatcher")}
+    alone_too = {name: rounds.of("cpu")[name] for name in (BARE, ORDERED, STORAGE)}
     return [
         Figure(f"drain-{durability}", what, "tasks/s", rounds.of("rate"), tuple(goals)),
         Figure(f"drain-{durability}-cpu", cpu, "µs", rounds.of("cpu")),
-        Figure(f"drain-{durability}-dispatcher", alone, "µs", dispatcher),
+        Figure(f"drain-{durability}-dispatcher", alone, "µs", alone_too | rounds.of("dispatcher")),
     ]
 
 
-def _bare(context: Context, durability: str) -> dict[str, float]:
-    made = bare.loop(context.new_folder(), durability, context.several(40_000, 80_000))
+def _bare(context: Context, durability: str, loop: Callable[..., bare.Loop]) -> dict[str, float]:
+    made = loop(context.new_folder(), durability, context.several(30_000, 60_000))
     return {"rate": made.rate, "cpu": made.cpu}
 
 
