@@ -33,10 +33,10 @@ def _figures(context: Context, durability: str) -> list[Figure]:
         BARE: partial(_bare, context, durability, bare.loop),
         ORDERED: partial(_bare, context, durability, partial(bare.loop, ordered=True)),
         STORAGE: partial(_bare, context, durability, bare.storage),
-        "liteq": partial(_noops, context, system.liteq(durability), context.several(30_000, 60_000)),
+        "liteq": partial(noops, context, system.liteq(durability), context.several(30_000, 60_000)),
     }
     for peer in peers:
-        contenders[peer.name] = partial(_noops, context, peer, context.several(4_000, 10_000))
+        contenders[peer.name] = partial(noops, context, peer, context.several(4_000, 10_000))
     rounds = in_turns(context.rounds, contenders)
     what = f"no-op tasks drained, results stored, 2 workers, {durability.upper()}"
     cpu = "  CPU time of a task, all processes of the consumer"
@@ -54,7 +54,7 @@ def _bare(context: Context, durability: str, loop: Callable[..., bare.Loop]) -> 
     return {"rate": made.rate, "cpu": made.cpu}
 
 
-def _noops(context: Context, it: System, count: int) -> dict[str, float]:
+def noops(context: Context, it: System, count: int) -> dict[str, float]:
     """Rate and CPU; what a consumer uses to start is known from one that has nothing to do."""
     warm_up = count // 10
     with context.session(it) as queue:
