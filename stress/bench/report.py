@@ -96,7 +96,7 @@ def markdown(figures: Iterable[Figure], circumstances: dict[str, Any]) -> str:
         for position, (name, values) in enumerate(figure.values.items()):
             what, unit = (figure.what, figure.unit) if position == 0 else ("", "")
             of_it = "; ".join(goals.get(name, []))
-            text.append(f"| {what.strip()} | {unit} | {name} | {_words(spread(values))} | {of_it} |")
+            text.append(f"| {what} | {unit} | {name} | {_words(spread(values))} | {of_it} |")
     return "\n".join(text)
 
 

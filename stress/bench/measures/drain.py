@@ -39,8 +39,8 @@ def _figures(context: Context, durability: str) -> list[Figure]:
         contenders[peer.name] = partial(noops, context, peer, context.several(4_000, 10_000))
     rounds = in_turns(context.rounds, contenders)
     what = f"no-op tasks drained, results stored, 2 workers, {durability.upper()}"
-    cpu = "  CPU time of a task, all processes of the consumer"
-    alone = "  of it, the dispatcher, which is one process like the bare loop"
+    cpu = f"CPU time of such a task, all processes, {durability.upper()}"
+    alone = f"CPU time of such a task, the dispatcher alone, {durability.upper()}"
     alone_too = {name: rounds.of("cpu")[name] for name in (BARE, ORDERED, STORAGE)}
     return [
         Figure(f"drain-{durability}", what, "tasks/s", rounds.of("rate"), tuple(goals)),

@@ -19,9 +19,9 @@ def measure(context: Context) -> list[Figure]:
     goal = (Goal(5, of=MANY, at_most=True),)
     return [
         Figure("producers-rate", total, "calls/s", rounds.of("rate"), (Goal(0.9, of=MANY, beside=ONE),)),
-        Figure("producers-p50", "  a call, p50", "ms", rounds.of("p50")),
-        Figure("producers-p99", "  a call, p99", "ms", rounds.of("p99"), goal),
-        Figure("producers-worst", "  a call, the longest", "ms", rounds.of("worst")),
+        Figure("producers-p50", "one of these calls, p50", "ms", rounds.of("p50")),
+        Figure("producers-p99", "one of these calls, p99", "ms", rounds.of("p99"), goal),
+        Figure("producers-worst", "one of these calls, the longest", "ms", rounds.of("worst")),
     ]
 
 
