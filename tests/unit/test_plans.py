@@ -35,6 +35,7 @@ WHOLE = {
     "DEAD": "dead messages are few: somebody should look at each",
     "COUNT_DEAD": "the same",
     "DEAD_BEFORE": "the same",
+    "QUEUES": "of `liteq status` only; 17 ms for 200,000 messages",
     "FLUSH": "deletes all",
 }
 """Statements that look at more than they need, and why that is well."""
