@@ -1,11 +1,11 @@
-# Two commands: `make demo` and `make test`. They need Python 3.11 or newer, with pip and venv.
+# Two commands: `make demo` and `make test`; and `make bench`, for docs/performance.md. They need Python 3.11 or newer, with pip and venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/indexer/main.py
@@ -18,6 +18,9 @@ test: $(VENV)/.installed-dev
 		$(BIN)/$$check || status=1; \
 	done; \
 	exit $$status
+
+bench: $(VENV)/.installed
+	$(BIN)/python stress/bench/run.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liteq needs Python 3.11 or newer: make PYTHON=...")'

@@ -1,15 +1,35 @@
-"""The application that is measured."""
+"""The application that is measured: the same for liteq and for huey, but for where it imports from.
+
+It runs in the interpreter of the system that is measured. The environment says which that is.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
-from liteq import SqliteHuey
+SYSTEM = os.environ.get("BENCH_SYSTEM", "liteq")
+FOLDER = os.environ["BENCH_FOLDER"]
+DURABILITY = os.environ.get("BENCH_DURABILITY", "full")
 
-huey = SqliteHuey(
-    filename=os.environ["LITEQ_BENCH_FILE"],
-    durability=os.environ.get("LITEQ_BENCH_DURABILITY", "full"),
-    history=int(os.environ.get("LITEQ_BENCH_HISTORY", "10000")),
-)
+
+def make() -> Any:
+    """The queue."""
+    if SYSTEM == "liteq":
+        import liteq
+
+        return liteq.SqliteHuey(filename=f"{FOLDER}/queue.db", durability=DURABILITY)
+    import huey
+
+    if SYSTEM == "huey-redis":
+        return huey.RedisHuey(f"bench{abs(hash(FOLDER))}", url=os.environ["BENCH_REDIS"])
+    # None is huey's default, and SQLite's: an fsync for each commit.
+    return huey.SqliteHuey(filename=f"{FOLDER}/queue.db", fsync=None if DURABILITY == "full" else False)
+
+
+huey = make()
 
 
 @huey.task()
@@ -19,9 +39,29 @@ def noop() -> int:
 
 
 @huey.task()
-def started() -> int:
-    """When it runs."""
+def stamp() -> int:
+    """When it runs, in ns of the wall clock."""
     return time.time_ns()
+
+
+def work(count: int) -> int:
+    """Keep the CPU busy."""
+    total = 0
+    for number in range(count):
+        total += number
+    return total
+
+
+@huey.task()
+def spin(count: int) -> int:
+    """Keep the CPU busy."""
+    return work(count)
+
+
+@huey.task()
+def echo(data: bytes) -> bytes:
+    """What it was given."""
+    return data
 
 
 @huey.task()
@@ -31,4 +71,13 @@ def hold(starts: str, gate: str) -> int:
         file.write(f"{os.getpid()} {time.time_ns()}\n")
     while not os.path.exists(gate):
         time.sleep(0.0005)
+    return os.getpid()
+
+
+@huey.task()
+def meet(count: int) -> int:
+    """Wait until so many are here; the process."""
+    open(f"{FOLDER}/met{os.getpid()}", "w").close()
+    while sum(name.startswith("met") for name in os.listdir(FOLDER)) < count:
+        time.sleep(0.001)
     return os.getpid()

@@ -1,197 +1,103 @@
-"""Measure the core on this machine: `python stress/bench/run.py [--rounds N] [--idle SECONDS]`.
+"""Measure liteq beside its peers and the limit: `python stress/bench/run.py [--full] [MEASURE …]`.
 
-Only ratios between rows of one run mean something: machines differ, and one differs from hour to hour.
+Contenders take turns, round by round. Machines differ, and one differs from hour to hour: only the ratios of
+contenders in one run mean something.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import apsw
+from stress.bench import report, system
+from stress.bench.context import Context, tell
+from stress.bench.figure import Figure
+from stress.bench.measures import MEASURES, load
 
-from stress.bench.consumer import consumer, cpu_seconds, wait_until
+DOCUMENT = system.ROOT / "docs" / "performance.md"
+PLOTS = system.ROOT / "docs" / "plots"
 
-Row = tuple[str, str, str]
-
-_BATCH = 64
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value below which a share of the values lies."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def spread(values: list[float], form: str = "{:,.0f}") -> str:
-    """Median and range."""
-    return f"{form.format(median(values))} ({form.format(min(values))} … {form.format(max(values))})"
+NOT_BUILT = (
+    "Workers are processes: thread and greenlet workers are not built, so there are no figures of them."
+)
 
 
-def bare_loop(durability: str, tasks: int = 30_000) -> float:
-    """Tasks a second of the bare SQL: one transaction settles 64 and claims the next 64."""
-    with tempfile.TemporaryDirectory() as folder:
-        db = apsw.Connection(f"{folder}/bare.db")
-        db.pragma("journal_mode", "wal")
-        db.pragma("synchronous", durability)
-        db.execute("CREATE TABLE ready (seq INTEGER PRIMARY KEY, data BLOB)").fetchall()
-        db.execute("CREATE TABLE claim (seq INTEGER PRIMARY KEY, data BLOB)").fetchall()
-        with db:
-            db.executemany("INSERT INTO ready (data) VALUES (?)", [(b"x" * 80,)] * tasks)
-        began = time.perf_counter()
-        held: list[tuple[Any]] = []
-        while True:
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany("DELETE FROM claim WHERE seq = ?", held)
-            rows = db.execute("SELECT seq, data FROM ready ORDER BY seq LIMIT ?", (_BATCH,)).fetchall()
-            held = [(seq,) for seq, _ in rows]
-            db.executemany("DELETE FROM ready WHERE seq = ?", held)
-            db.executemany("INSERT INTO claim VALUES (?, ?)", rows)
-            db.execute("COMMIT")
-            if not rows:
-                break
-        rate = tasks / (time.perf_counter() - began)
-        db.close()
-        return rate
-
-
-def drained(durability: str, tasks: int = 30_000, history: int = 10_000) -> float:
-    """No-op tasks a second, results stored, 2 process workers, from the moment in which all are committed."""
-    with consumer(2, durability, history) as (app, _, _):
-        app.noop().get(blocking=True, timeout=10)
-        app.noop.map([()] * tasks)
-        began = time.perf_counter()
-        huey = app.huey
-        wait_until(lambda: huey.pending_count() + huey.running_count() == 0, interval=0.01)
-        return tasks / (time.perf_counter() - began)
-
-
-def latency(idle: float, rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds from the return of a call to the start of its task, and to its result, after idle time."""
-    starts, results = [], []
-    with consumer(2) as (app, _, _):
-        app.started().get(blocking=True, timeout=10)
-        for _ in range(rounds):
-            time.sleep(idle)
-            handle = app.started()
-            enqueued = time.time_ns()
-            starts.append((handle.get(blocking=True, timeout=10) - enqueued) / 1e6)
-            results.append((time.time_ns() - enqueued) / 1e6)
-    return starts, results
-
-
-def idle_cpu(seconds: float) -> float:
-    """Percent of a core that an idle consumer with 8 workers takes."""
-    with consumer(8) as (app, process, _):
-        app.noop().get(blocking=True, timeout=10)
-        time.sleep(1)
-        before = cpu_seconds(process)
-        time.sleep(seconds)
-        return (cpu_seconds(process) - before) / seconds * 100
-
-
-def rerun_after_kill(rounds: int) -> list[float]:
-    """Milliseconds from `kill -9` of a busy worker, the only one, to the new start of its task."""
-    times = []
-    with consumer(1) as (app, _, _), tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
-            starts, gate = Path(folder, f"starts{number}"), Path(folder, f"gate{number}")
-            handle = app.hold(str(starts), str(gate))
-            pid = int(wait_until(partial(_lines, starts, 1))[0].split()[0])
-            killed = time.time_ns()
-            os.kill(pid, 9)
-            again = wait_until(partial(_lines, starts, 2))[1]
-            times.append((int(again.split()[1]) - killed) / 1e6)
-            gate.touch()
-            handle.get(blocking=True, timeout=10)
-    return times
-
-
-def _lines(path: Path, count: int) -> list[str]:
-    """The lines of a file, once there are so many."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return lines if len(lines) >= count else []
-
-
-def import_time(rounds: int) -> list[float]:
-    """Milliseconds of `import liteq` in a new interpreter."""
-    code = "import time; t = time.perf_counter(); import liteq; print((time.perf_counter() - t) * 1e3)"
-    root = Path(__file__).resolve().parents[2]
-    return [
-        float(subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True).stdout)
-        for _ in range(rounds)
-    ]
-
-
-def throughput_rows(rounds: int) -> list[Row]:
-    """Drained tasks beside the bare loop, in turns."""
-    rows = []
-    for durability, goal in (("full", "15,000 a second where the bare loop makes 96,000"), ("normal", "")):
-        bare, ours, without = [], [], []
-        for _ in range(rounds):
-            bare.append(bare_loop(durability))
-            ours.append(drained(durability))
-            without.append(drained(durability, history=0))
-        rows.append((f"bare loop, 64 a transaction, {durability.upper()}", f"{spread(bare)} a second", ""))
-        rows.append((f"drained, 2 workers, {durability.upper()}", f"{spread(ours)} a second", goal))
-        rows.append(("  the same with history=0", f"{spread(without)} a second", ""))
-        rows.append(("  as a part of the bare loop", f"{median(ours) / median(bare):.2f}", "0.16"))
-    return rows
-
-
-def latency_row(idle: float, rounds: int) -> list[Row]:
-    """Start and result after some idle time."""
-    starts, results = latency(idle, rounds)
-    return [
-        (f"enqueued → started, idle {idle} s", _percentiles(starts), "p50 < 1 ms"),
-        (f"enqueued → result, idle {idle} s", _percentiles(results), ""),
-    ]
-
-
-def _percentiles(values: list[float]) -> str:
-    return f"p50 {percentile(values, 0.5):.2f} ms, p99 {percentile(values, 0.99):.2f} ms"
-
-
-def main() -> None:
-    """Print the table."""
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each throughput row (5)")
-    parser.add_argument("--idle", type=float, default=10, help="seconds of the idle measurement (10)")
-    arguments = parser.parse_args()
-    steps: list[Callable[[], list[Row]]] = [
-        lambda: [("import liteq", f"{spread(import_time(10), '{:.0f}')} ms", "< 80 ms")],
-        lambda: [("consumer ready, from its command", f"{spread(_ready(5), '{:.0f}')} ms", "< 500 ms")],
-        lambda: throughput_rows(arguments.rounds),
-        lambda: latency_row(0.03, 200),
-        lambda: latency_row(5, 4),
-        lambda: [
-            ("re-run after kill -9 of the only worker", _percentiles(rerun_after_kill(100)), "p99 < 50 ms")
-        ],
-        lambda: [("idle, 8 workers", f"{idle_cpu(arguments.idle):.2f} % of a core", "< 0.5 %")],
-    ]
-    print(f"{'what':<44} {'measured':<44} goal")
-    for step in steps:
-        for what, measured, goal in step():
-            print(f"{what:<44} {measured:<44} {goal}", flush=True)
+    parser.add_argument("measures", nargs="*", choices=[[], *MEASURES], help="only these (all)")
+    parser.add_argument(
+        "--full", action="store_true", help="longer measurements, five rounds (about an hour)"
+    )
+    parser.add_argument("--rounds", type=int, help="how many (3; with --full 5)")
+    parser.add_argument("--huge", action="store_true", help="deep queues of 10,000,000")
+    parser.add_argument("--no-peers", action="store_true", help="only liteq and the limit")
+    parser.add_argument("--folder", type=Path, help="where the files are written: on the disk to be measured")
+    parser.add_argument("--docs", action="store_true", help="put table and plots into docs/")
+    return parser.parse_args()
 
 
-def _ready(rounds: int) -> list[float]:
-    times = []
-    for _ in range(rounds):
-        with consumer(2) as (_, _, ready):
-            times.append(ready * 1e3)
-    return times
+def main() -> int:
+    """Measure, print, write."""
+    arguments = parse()
+    system.BUILD.mkdir(parents=True, exist_ok=True)
+    notes = [NOT_BUILT]
+    loads = [system.load()]
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        context = _context(stack, arguments, notes)
+        for name in arguments.measures or MEASURES:
+            tell(f"{name}: load average {loads[-1]:.1f}")
+            for figure in load(name)(context):
+                report.show(figure)
+                figures.append(figure)
+            loads.append(system.load())
+    circumstances = report.conditions(loads, notes, full=arguments.full, rounds=context.rounds)
+    _write(figures, circumstances, context, docs=arguments.docs)
+    report.summary(figures)
+    return 0
+
+
+def _context(stack: ExitStack, arguments: argparse.Namespace, notes: list[str]) -> Context:
+    """What there is to compare with; what is missing is noted."""
+    made = stack.enter_context(
+        tempfile.TemporaryDirectory(dir=arguments.folder or system.BUILD, prefix="run")
+    )
+    context = Context(
+        Path(made), arguments.full, arguments.huge, arguments.rounds or (5 if arguments.full else 3)
+    )
+    if arguments.no_peers:
+        return context
+    try:
+        context.peers = system.peers()
+    except (OSError, subprocess.CalledProcessError) as error:
+        notes.append(f"huey could not be installed, so it was not measured: {error}.")
+    context.redis = stack.enter_context(system.redis(context.folder))
+    if context.redis is None:
+        notes.append("No redis-server is installed, so huey on Redis was not measured.")
+    for note in notes:
+        tell(note)
+    return context
+
+
+def _write(figures: list[Figure], circumstances: dict[str, object], context: Context, *, docs: bool) -> None:
+    table = report.markdown(figures, circumstances)
+    (system.BUILD / "table.md").write_text(f"{table}\n")
+    path = report.write(system.BUILD, figures, circumstances)
+    plots = PLOTS if docs else system.BUILD / "plots"
+    if docs:
+        report.put_into(DOCUMENT, table)
+    if context.peers:
+        drawer = Path(__file__).with_name("plots.py")
+        subprocess.run([str(context.peers), str(drawer), str(path), str(plots)], check=True)
+    tell(f"written: {path}, {system.BUILD / 'table.md'}, {plots}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
