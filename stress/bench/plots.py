@@ -16,8 +16,6 @@ PLOTS = {
     "enqueue-full": "Enqueued, a commit each, FULL (calls/s)",
     "enqueue-normal": "Enqueued, a commit each, NORMAL (calls/s)",
     "latency-start-0.03-p50": "Enqueued → started, median (ms)",
-    "cpu-1": "CPU-bound tasks of 1 ms (tasks/s)",
-    "depth-drain": "Drained by depth (tasks/s)",
 }
 
 
