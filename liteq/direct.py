@@ -54,7 +54,7 @@ class DirectExecution:
             return None
         claim = claims[0]
         try:
-            task = self.deserialize_task(claim.data)
+            task = self.deserialize_task(claim.data or b"")
             if claim.gathers is not None:
                 give_list(task, self.storage.ends_of(claim.key) or [], self.serializer, self.utc)
         except Exception as error:

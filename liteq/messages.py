@@ -59,7 +59,8 @@ class Claim(NamedTuple):
     """The consumer that holds the claim."""
     id: str
     name: str
-    data: bytes
+    data: bytes | None
+    """None if it is larger than was asked for; `MessageContract.data_of` gives it."""
     priority: int
     crashes: int
     at_most_once: bool

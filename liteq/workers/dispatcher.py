@@ -80,7 +80,7 @@ class Dispatcher:
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._notes = Notes(huey.storage, board)
-        self._inheritance = Inheritance(huey.storage.held(owner))
+        self._inheritance = Inheritance(huey.storage.held(owner, wire.MAX_PAYLOAD))
         self._buried: list[int] = []
         self._outage = Outage(huey.storage)
         self._interrupted = False

@@ -10,6 +10,7 @@ from liteq.messages import BACK, Claim, Settlement
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
 from liteq.workers.shared import Journal
+from liteq.workers.wire import MAX_PAYLOAD
 
 logger = logging.getLogger("huey.consumer")
 
@@ -82,7 +83,9 @@ class Ledger:
                 self._beat.fire(now)
                 # From now on: this turn may have waited long for its transaction.
                 lease = clock.monotonic() + self._lease
-                claims = self._storage.claim(self._owner, room, now=now, lease=lease, startable=idle)
+                claims = self._storage.claim(
+                    self._owner, room, now=now, lease=lease, startable=idle, inline=MAX_PAYLOAD
+                )
             self._due = self._storage.next_due()
         self._settlements = []
         self._claimed.extend(claims)

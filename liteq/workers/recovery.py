@@ -41,7 +41,7 @@ def recover(huey: Huey, owner: int) -> int:
     recovered = 0
     for other, (supervisor, dispatcher) in huey.storage.consumers().items():
         if other != owner and _is_over(supervisor, dispatcher):
-            claims = huey.storage.held(other)
+            claims = huey.storage.held(other, inline=0)
             recovered += _give_back(huey, claims, "its consumer died")
             huey.storage.unregister(other)
             logger.warning(

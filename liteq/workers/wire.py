@@ -62,11 +62,12 @@ class Announcement(NamedTuple):
 
 def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE, now: int = 0) -> bytes:
     """The packet of a claimed task that is handed out now."""
-    large = len(claim.data) > MAX_PAYLOAD
+    data = b"" if claim.data is None else claim.data
+    large = claim.data is None or len(data) > MAX_PAYLOAD
     flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
     flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
     header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags, now)
-    return header if large else header + claim.data
+    return header if large else header + data
 
 
 def pack_announcement(announcement: Announcement) -> bytes:

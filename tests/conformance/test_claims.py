@@ -278,6 +278,22 @@ def test_held_are_the_claims_of_an_owner_as_they_were_made(
     assert ids(storage.held(owner)) == ["urgent", "top", "b"]
 
 
+def test_large_data_may_be_left_out_and_is_read_by_its_key(storage: Storage, owner: int) -> None:
+    put(
+        storage,
+        message("large", data=b"x" * 101),
+        message("fits", data=b"y" * 100),
+        message("empty", data=b""),
+    )
+    claims = storage.claim(owner, 3, now=NOW, lease=LEASE, inline=100)
+    assert ids(claims) == ["large", "fits", "empty"]
+    assert claims[0].data in {None, b"x" * 101}
+    assert [one.data for one in claims[1:]] == [b"y" * 100, b""]
+    assert storage.held(owner, inline=100) == claims
+    assert [one.data for one in storage.held(owner)] == [b"x" * 101, b"y" * 100, b""]
+    assert storage.data_of(claims[0].key) == b"x" * 101
+
+
 def test_data_is_there_for_as_long_as_the_claim_holds(storage: Storage, owner: int, stranger: int) -> None:
     put(storage, message("a", data=b"\x00data"), message("b", data=b""))
     a, b = (claimed.key for claimed in claim(storage, owner))

@@ -31,6 +31,7 @@ class MessageContract(ABC):
         lease: int,
         startable: int | None = None,
         only: str | None = None,
+        inline: int | None = None,
     ) -> list[Claim]:
         """Claim up to `limit` ready messages for `owner`, the highest priority first, oldest first within it.
 
@@ -41,7 +42,7 @@ class MessageContract(ABC):
         claimed means for it that it may have started. With `only`, no message of another id is claimed, and
         pauses do not count. Otherwise paused messages are left where they are; should there be so many of
         them that looking past them all would take long, fewer than `limit` are claimed, and consumers are
-        woken to claim again.
+        woken to claim again. Data of more than `inline` bytes (None: of any number) may be left out.
         """
 
     @abstractmethod
@@ -64,8 +65,8 @@ class MessageContract(ABC):
         """Move the end of all leases of `owner` to `lease`; how many claims it holds."""
 
     @abstractmethod
-    def held(self, owner: int) -> list[Claim]:
-        """The claims of `owner`, in the order in which it would have run them."""
+    def held(self, owner: int, inline: int | None = None) -> list[Claim]:
+        """The claims of `owner`, in the order in which it would have run them; `inline` as for `claim`."""
 
     @abstractmethod
     def data_of(self, key: ClaimKey) -> bytes | None:

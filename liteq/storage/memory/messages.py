@@ -29,7 +29,9 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
         lease: int,
         startable: int | None = None,
         only: str | None = None,
+        inline: int | None = None,
     ) -> list[Claim]:
+        del inline
         for seq, message in self._pop_due(now):
             self._make_ready(seq, message)
         if only is not None:
@@ -71,7 +73,8 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
             self._changes.add()
         return len(own)
 
-    def held(self, owner: int) -> list[Claim]:
+    def held(self, owner: int, inline: int | None = None) -> list[Claim]:
+        del inline
         own = [claim for claim, _ in self._claims.values() if claim.owner == owner]
         return sorted(own, key=lambda claim: (-claim.priority, claim.seq))
 

@@ -66,6 +66,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
         lease: int,
         startable: int | None = None,
         only: str | None = None,
+        inline: int | None = None,
     ) -> list[Claim]:
         """See the contract."""
         with self.database.write() as transaction:
@@ -74,9 +75,9 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
             if limit <= 0:
                 return []
             rows = (
-                self._not_paused(transaction, limit)
+                self._not_paused(transaction, limit, inline)
                 if only is None
-                else self._of_id(transaction, only, limit)
+                else self._of_id(transaction, only, limit, inline)
             )
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
@@ -95,9 +96,9 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
             for rank, seq, attempt, crashes, id, name, data, once, links in rows
         ]  # fmt: skip
 
-    def _of_id(self, transaction: Transaction, id: str, limit: int) -> list[Ready]:
+    def _of_id(self, transaction: Transaction, id: str, limit: int, inline: int | None) -> list[Ready]:
         self._unpark_ids(transaction, [id])
-        return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (self.name, id, limit)))
+        return list(transaction.connection.execute(sql.READY_MESSAGES_OF_ID, (inline, self.name, id, limit)))
 
     def _promote(self, transaction: Transaction, now: int) -> None:
         connection = transaction.connection
@@ -213,10 +214,10 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
             transaction.connection.execute(sql.EXTEND_CLAIMS, (lease, self.name, owner))
             return transaction.connection.changes()
 
-    def held(self, owner: int) -> list[Claim]:
+    def held(self, owner: int, inline: int | None = None) -> list[Claim]:
         """See the contract."""
         with self.database.read() as connection:
-            return [_claim(row) for row in connection.execute(sql.CLAIMS_OF, (self.name, owner))]
+            return [_claim(row) for row in connection.execute(sql.CLAIMS_OF, (inline, self.name, owner))]
 
     def data_of(self, key: ClaimKey) -> bytes | None:
         """See the contract."""
@@ -233,7 +234,8 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
     def expired(self, now_monotonic: int) -> list[Claim]:
         """See the contract."""
         with self.database.read() as connection:
-            return [_claim(row) for row in connection.execute(sql.CLAIMS_EXPIRED, (self.name, now_monotonic))]
+            rows = connection.execute(sql.CLAIMS_EXPIRED, (None, self.name, now_monotonic))
+            return [_claim(row) for row in rows]
 
     def next_due(self) -> int | None:
         """See the contract."""
@@ -301,7 +303,7 @@ def _is_new_and_ready(message: Message) -> bool:
     return message.due is None and not (message.attempt or message.crashes or message.gathers)
 
 
-def _claim(row: tuple[int, int, int, str, str, bytes, int, int, int, int, str | None]) -> Claim:
+def _claim(row: tuple[int, int, int, str, str, bytes | None, int, int, int, int, str | None]) -> Claim:
     seq, attempt, owner, id, name, data, priority, crashes, once, revoked, links = row
     return Claim(
         seq,

@@ -21,7 +21,7 @@ _UNPARKED_AT_ONCE = 1_000
 _QUEUE = ""
 """The name under which the queue as a whole is paused."""
 
-Ready = tuple[int, int, int, int, str, str, bytes, int, str | None]
+Ready = tuple[int, int, int, int, str, str, bytes | None, int, str | None]
 """A row of READY_MESSAGES."""
 
 
@@ -54,7 +54,7 @@ class PauseVerbs:
             rows = connection.execute(sql.PAUSED, (self.name,))
             return frozenset(name or None for (name,) in rows)
 
-    def _not_paused(self, transaction: Transaction, limit: int) -> list[Ready]:
+    def _not_paused(self, transaction: Transaction, limit: int, inline: int | None) -> list[Ready]:
         """The first ready messages that are not paused."""
         connection = transaction.connection
         pauses = dict(connection.execute(sql.PAUSES, (self.name,)))
@@ -63,19 +63,19 @@ class PauseVerbs:
             return []
         for name in pauses.keys() - paused:
             self._unpark(transaction, name, limit)
-        rows = self._ready(transaction, limit)
+        rows = self._ready(transaction, limit, inline)
         if not any(row[5] in paused for row in rows):
             return rows
         self._park(transaction)
-        rows = self._ready(transaction, limit)
+        rows = self._ready(transaction, limit, inline)
         allowed = [row for row in rows if row[5] not in paused]
         if len(allowed) < len(rows):
             transaction.new_work = True
             self.left_behind += 1
         return allowed
 
-    def _ready(self, transaction: Transaction, limit: int) -> list[Ready]:
-        return list(transaction.connection.execute(sql.READY_MESSAGES, (self.name, limit)))
+    def _ready(self, transaction: Transaction, limit: int, inline: int | None) -> list[Ready]:
+        return list(transaction.connection.execute(sql.READY_MESSAGES, (inline, self.name, limit)))
 
     def _park(self, transaction: Transaction) -> None:
         """Set the paused messages aside that are at the head of the line."""

@@ -39,13 +39,16 @@ DELETE_DUE: Final = "DELETE FROM schedule WHERE queue = ? AND due <= ?"
 
 # Claims
 
+# Large data is left out: the length of a value is known without reading it.
 READY_MESSAGES: Final = """
-SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name,
+    CASE WHEN ? >= length(q.data) IS NOT FALSE THEN q.data END, q.at_most_once, q.links
 FROM priority AS p JOIN queue AS q ON q.seq = p.seq
 WHERE p.queue = ? ORDER BY p.rank, p.seq LIMIT ?"""
 
 READY_MESSAGES_OF_ID: Final = """
-SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name, q.data, q.at_most_once, q.links
+SELECT p.rank, p.seq, p.attempt, p.crashes, q.id, q.name,
+    CASE WHEN ? >= length(q.data) IS NOT FALSE THEN q.data END, q.at_most_once, q.links
 FROM queue AS q JOIN priority AS p ON p.queue = q.queue AND p.rank = -q.priority AND p.seq = q.seq
 WHERE q.queue = ? AND q.id = ? ORDER BY p.seq LIMIT ?"""
 
@@ -57,8 +60,9 @@ INSERT INTO claim (seq, queue, owner, attempt, crashes, revoked, lease) VALUES (
 EXTEND_CLAIMS: Final = "UPDATE claim SET lease = ? WHERE queue = ? AND owner = ?"
 
 _CLAIMED: Final = """
-SELECT c.seq, c.attempt, c.owner, q.id, q.name, q.data, q.priority, c.crashes, q.at_most_once, c.revoked,
-    q.links
+SELECT c.seq, c.attempt, c.owner, q.id, q.name,
+    CASE WHEN ? >= length(q.data) IS NOT FALSE THEN q.data END,
+    q.priority, c.crashes, q.at_most_once, c.revoked, q.links
 FROM claim AS c JOIN queue AS q ON q.seq = c.seq"""
 
 CLAIMED_DATA: Final = """
