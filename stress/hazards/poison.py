@@ -35,7 +35,7 @@ _PAUSE = 0.04
 _PROBE_EVERY = 4
 _BATCH, _SHARE, _MILLISECONDS = 200, 0.02, 20
 MOST_LOST: Final = 0.1
-_PAIRS = 8
+_PAIRS = 5
 """So many pairs of batches tell whether more than that is lost; fewer tell nothing on a busy machine."""
 _KINDS = ("plain", "once", "failing", "flaky", "locked", "crowded", "delayed", "pipeline", "bulk", "chord")
 _OPTIONS = ("--max-crashes", "3", "--timeout-grace", "0.2", "--kill-after", "0.2")
