@@ -207,7 +207,7 @@ def _handle_signals(handler: Any, *, blocked: bool = False) -> str:
 def _forget_alarm(*, handled: bool) -> str:
     if handled:
         signal.signal(signal.SIGALRM, lambda *_: _raise(RuntimeError, "an alarm of another task"))
-    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)  # long after its own end
     return VALUE
 
 
