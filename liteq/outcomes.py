@@ -79,13 +79,17 @@ def text_of(exception: BaseException) -> str:
     """An exception in words."""
     try:
         return repr(exception)
-    except Exception:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
+    except BaseException:  # noqa: BLE001 -- of an exception that can't even be shown, its kind is
         return f"{type(exception).__name__}(…)"
 
 
-def undecodable(error: Exception) -> str:
+def undecodable(error: BaseException) -> str:
     """Why bytes can't be decoded, without an excerpt of them, as the `repr` of some exceptions has it."""
-    return f"can't be decoded: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 -- its kind has to do
+        text = "…"
+    return f"can't be decoded: {type(error).__name__}: {text}"[:_LONGEST_REASON]
 
 
 def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:

@@ -66,7 +66,9 @@ class Consumer:
         """Start it, and do not wait."""
         environment = {**self._settings.environment(), "PYTHONPATH": str(ROOT)}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, cwd=self.home, stderr=log, env=environment)
+            self.process = subprocess.Popen(
+                self._command, cwd=self.home, stdout=log, stderr=log, env=environment, process_group=0
+            )
 
     def said(self, text: str) -> int:
         """How often its log says this."""

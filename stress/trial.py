@@ -39,6 +39,7 @@ class Trial:
         producers: how many processes make calls.
         backlog: they wait while more tasks are pending.
         options: of the consumer, more than the usual ones.
+        application: what the consumers run; its queue is that of `stress.app`.
         consumers: how many.
         lease: of their claims, in seconds; the usual one by default.
         shifted: its clocks can be set, by `shift`.
@@ -57,6 +58,7 @@ class Trial:
         producers: int = 1,
         backlog: int = 500,
         options: Sequence[str] = (),
+        application: str = "stress.app.huey",
         consumers: int = 1,
         lease: float | None = None,
         shifted: bool = False,
@@ -78,6 +80,7 @@ class Trial:
         self._load = [str(backlog), *kinds]
         self._producers: list[subprocess.Popen[bytes]] = []
         self._options = options
+        self._application = application
         self.consumers: list[Consumer] = []
         for _ in range(consumers):
             self.add_consumer()
@@ -114,7 +117,13 @@ class Trial:
         """Start one more consumer."""
         name = f"log{len(self.consumers) or ''}"
         consumer = Consumer(
-            self.settings, self._workers, *self._options, name=name, lease=self._lease, home=self._home
+            self.settings,
+            self._workers,
+            *self._options,
+            application=self._application,
+            name=name,
+            lease=self._lease,
+            home=self._home,
         )
         self.consumers.append(consumer)
 

@@ -7,9 +7,10 @@ import logging
 import os
 import stat
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from liteq.exceptions import ConfigurationError
 from liteq.execution import ARGUMENTS_LOGGER
@@ -49,6 +50,23 @@ class LogFile(logging.FileHandler):
         return TextIOWrapper(os.fdopen(fd, "ab"), encoding=self.encoding, errors=self.errors)
 
 
+class Steady(logging.StreamHandler[TextIO]):
+    """What can't be logged never ends who logs it, whatever a task has done to the standard streams."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the name is logging's
+        """Tell of a record that can't be written, if that can be told."""
+        with suppress(Exception):
+            super().handleError(record)
+
+
+def _standard_error() -> TextIO:
+    """Standard error, by a file object that no task closes."""
+    try:
+        return open(sys.stderr.fileno(), "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    except (OSError, ValueError):  # it is no file
+        return sys.stderr
+
+
 def configure(group: argparse._ArgumentGroup) -> None:
     """Declare the options."""
     group.add_argument("-l", "--logfile", metavar="FILE", help="log to a file")
@@ -71,7 +89,7 @@ def set_up(arguments: argparse.Namespace) -> None:
     if arguments.log_arguments and arguments.quiet:
         raise ConfigurationError("--log-arguments and -q contradict each other")
     level = logging.DEBUG if arguments.verbose else logging.WARNING if arguments.quiet else logging.INFO
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = Steady(_standard_error())
     if arguments.logfile:
         try:
             handler = LogFile(arguments.logfile, encoding="utf-8", errors="backslashreplace")

@@ -57,7 +57,9 @@ def _import(name: str) -> Any:
             where = f"in {Path.cwd()} or on the Python path"
             raise ConfigurationError(f"no module {missing!r} {where}") from error
         raise BrokenApplication(_traceback_of(error)) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise BrokenApplication(_traceback_of(error)) from error
 
 

@@ -14,6 +14,8 @@ from liteq.exceptions import (
     StorageBusy,
     StorageError,
     StorageFull,
+    TaskInterrupted,
+    TaskStopped,
     TaskTerminated,
     TaskTimeout,
     UnknownTask,
@@ -60,7 +62,9 @@ def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task
             give_list(task, ends, huey.serializer, huey.utc)
     except UnknownTask as error:
         return None, str(error)
-    except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
+    except (TaskInterrupted, TaskStopped):
+        raise
+    except BaseException as error:  # noqa: BLE001 -- whatever a foreign payload raises
         reason = undecodable(error)
         logger.error("A message %s", reason)  # noqa: TRY400 -- a traceback may show what is in it
         logger.debug("It failed at %s", _places(error))
@@ -68,7 +72,7 @@ def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task
     return task, ""
 
 
-def _places(error: Exception) -> str:
+def _places(error: BaseException) -> str:
     """Where it was raised, without the lines there: a decoder's own may be those of the message."""
     frames = traceback.extract_tb(error.__traceback__)
     return ", ".join(f"{frame.filename}:{frame.lineno} ({frame.name})" for frame in frames)
@@ -91,7 +95,9 @@ def announce(huey: Huey, announcement: Announcement) -> None:
     if announcement.data is not None:
         try:
             task = huey.deserialize_task(announcement.data)
-        except Exception as error:  # noqa: BLE001 -- whatever a foreign payload raises
+        except (TaskInterrupted, TaskStopped):
+            raise
+        except BaseException as error:  # noqa: BLE001 -- whatever a foreign payload raises
             logger.warning("A task that is told of %s", undecodable(error))
     for signal in announcement.signals:
         huey.signals.send(signal, task)

@@ -133,13 +133,16 @@ class Child:
         if self.state is State.STOPPING and not self._terminated:
             self._deadline = now + grace if self._deadline is None else min(self._deadline, now + grace)
 
-    def exited(self, now: float, *, useful: bool = False) -> None:
-        """The process has ended; it was useful if it did some work or had no reason to complain."""
+    def exited(self, now: float, *, useful: bool = False, needed: bool = True) -> None:
+        """The process has ended; it was useful if it did some work or had no reason to complain.
+
+        Its place is not given up while others do what is needed, however often it can't be filled.
+        """
         if self.state is State.STOPPING:
             self._move(State.NEW if self._replace else State.GONE, now)
         elif self.state is State.STARTING:
             self.failed_starts += 1
-            if self.failed_starts >= self.policy.start_budget:
+            if needed and self.failed_starts >= self.policy.start_budget:
                 self._move(State.FAILED, now)
             else:
                 self._back_off(now, self.failed_starts, _LONGEST_BACKOFF)

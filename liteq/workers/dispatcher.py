@@ -22,6 +22,7 @@ from liteq.workers import wire
 from liteq.workers.aftermath import Aftermath
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
+from liteq.workers.control import Control, adopt
 from liteq.workers.deputy import Deputy, Orphan
 from liteq.workers.health import Health
 from liteq.workers.inheritance import Inheritance
@@ -59,7 +60,7 @@ class Dispatcher:
         huey: Huey,
         options: ConsumerOptions,
         owner: int,
-        control: wire.Control,
+        control: Control,
         board: Board,
         journal: Journal,
     ) -> None:
@@ -88,7 +89,7 @@ class Dispatcher:
         self._finishing = False
         self._leaving = False
         for packet in journal.take_over():
-            self._take_report(wire.unpack_report(packet), None)
+            self._take_report(packet, None)
         control.socket.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, control)
@@ -163,9 +164,15 @@ class Dispatcher:
 
     def _read_reports(self, worker: Worker) -> None:
         for packet in worker.reports(self._journal):
-            self._take_report(wire.unpack_report(packet), worker)
+            self._take_report(packet, worker)
 
-    def _take_report(self, report: wire.Report, worker: Worker | None) -> None:
+    def _take_report(self, packet: bytes, worker: Worker | None) -> None:
+        try:
+            report = wire.unpack_report(packet)
+        except wire.Garbled as error:
+            who = "A worker" if worker is None else f"Worker {worker.index + 1} (pid {worker.pid})"
+            logger.error("%s has sent rubbish, which is ignored: %s", who, error)  # noqa: TRY400 -- it says all
+            return
         if report.is_leaving:
             if worker is not None:
                 self._retire(worker)
@@ -196,7 +203,7 @@ class Dispatcher:
                 self._watch_orphans()
                 return
             message, descriptors = received
-            self._obey(message, [socket.socket(fileno=fd) for fd in descriptors])
+            self._obey(message, [adopt(fd) for fd in descriptors])
 
     def _watch_orphans(self) -> None:
         """The supervisor is gone: the ends of its workers are to be seen from here."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import socket
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity, identify
 from liteq.workers.application import BrokenApplication, load
+from liteq.workers.control import Control, adopt
 from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.place import Place
 from liteq.workers.process import fork, set_name
 from liteq.workers.shared import Board, Journal
 from liteq.workers.template import ChildSpec, template_main
-from liteq.workers.wire import Control, packet_pair
+from liteq.workers.wire import packet_pair
 
 logger = logging.getLogger("huey.consumer")
 
@@ -30,6 +32,12 @@ class Template:
         self.pid = pid
         self.control = control
         self.is_loaded = False
+        self.is_gone = False
+
+    def kill(self) -> None:
+        """End it; its pid is ours until it has been waited for."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 class Launcher:
@@ -105,7 +113,7 @@ class Launcher:
 
     def _child_main(self, huey: Huey, spec: ChildSpec, descriptors: list[int]) -> int:
         set_name(spec.process_name)
-        ends = [socket.socket(fileno=fd) for fd in descriptors]
+        ends = [adopt(fd) for fd in descriptors]
         control = Control(ends[0])
         if spec.kind == "worker":
             return worker_main(huey, self._options, spec, control, ends[1], self.board)

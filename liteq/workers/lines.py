@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import selectors
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from liteq.workers.wire import Control
+from liteq.workers.control import Control
+from liteq.workers.wire import Garbled
+
+logger = logging.getLogger("huey.consumer")
 
 
 class Lines:
@@ -31,6 +35,9 @@ class Lines:
                 received = control.receive()
             except BlockingIOError:
                 return
+            except Garbled as error:
+                logger.error("A child has sent rubbish, which is ignored: %s", error)  # noqa: TRY400 -- it says all
+                continue
             if received is None:
                 self.forget(control)
                 return

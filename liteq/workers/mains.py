@@ -14,6 +14,7 @@ from liteq.exceptions import StorageBusy, StorageError, StorageFull
 from liteq.identity import Identity, identify
 from liteq.workers import wire
 from liteq.workers.chores import flush_locks
+from liteq.workers.control import Control
 from liteq.workers.dispatcher import Dispatcher
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
@@ -33,7 +34,7 @@ def dispatcher_main(
     options: ConsumerOptions,
     supervisor: Identity,
     owner: int | None,
-    control: wire.Control,
+    control: Control,
     board: Board,
     journal: Journal,
 ) -> int:
@@ -76,16 +77,17 @@ def worker_main(
     huey: Huey,
     options: ConsumerOptions,
     spec: ChildSpec,
-    control: wire.Control,
+    control: Control,
     line: socket.socket,
     board: Board,
 ) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
+    os.setsid()  # what a task sends to its process group, it sends to its own processes
     worker = Worker(huey, spec, line, board, int(options.lease * clock.SECOND), options.max_memory)
-    signal.signal(signal.SIGTERM, worker.interrupt)
     huey.registry.in_worker = True
     huey.hooks.startup.run()
     control.send(wire.WorkerReady(os.getpid()))
+    control.close()  # the rest is said by its end; tasks are not to write into it
     logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())
     worker.work()
     huey.hooks.shutdown.run()

@@ -13,6 +13,7 @@ from liteq import clock
 from liteq.messages import Verdict
 from liteq.workers import wire
 from liteq.workers.child import Child, Policy, State
+from liteq.workers.control import Control
 from liteq.workers.process import describe_exit
 from liteq.workers.shared import Board
 
@@ -38,7 +39,7 @@ class Place:
         self.child = Child(policy)
         self.token = 0
         self.pid: int | None = None
-        self.control: wire.Control | None = None
+        self.control: Control | None = None
         self.ends: tuple[socket.socket, socket.socket] | None = None
         """Of a worker: the dispatcher's end of its line, and its own."""
         self.since = 0

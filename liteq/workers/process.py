@@ -19,6 +19,9 @@ _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 NAME_PREFIX = "liteq:"
 
+EXIT_CUT_OFF = 74
+"""Of a worker that can't speak to the dispatcher any more: a task has closed its line."""
+
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -91,6 +94,8 @@ def _run_and_exit(main: Callable[[], int]) -> NoReturn:
 
 def describe_exit(code: int) -> str:
     """How a process ended, for people; a negative code is a signal's number."""
+    if code == EXIT_CUT_OFF:
+        return f"exited with code {code}, as it does when its line to the dispatcher was closed"
     if code >= 0:
         return f"exited with code {code}"
     with contextlib.suppress(ValueError):

@@ -39,11 +39,19 @@ class Roll:
 
     def next_deadline(self, dispatcher: Place) -> float | None:
         """When `step` has something to say, if nothing else happens before."""
-        return self._deadline if self._waiting and dispatcher.child.state is State.READY else None
+        if not self._waiting or self._is_held or dispatcher.child.state is not State.READY:
+            return None
+        return self._deadline
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the new code can't be started: the rest stays with the old one until it can."""
+        current = self._current
+        return current is not None and current.child.failed_starts > 0
 
     def step(self, now: float, dispatcher: Place) -> Place | None:
         """The place whose process is to be replaced now, if it is time for one."""
-        if not self._waiting or dispatcher.child.state is not State.READY:
+        if not self._waiting or self._is_held or dispatcher.child.state is not State.READY:
             return None
         in_work = self._current is not None and self._current.child.state is not State.READY
         if in_work and now < self._deadline:

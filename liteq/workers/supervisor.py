@@ -123,6 +123,7 @@ class Supervisor:
             return
         self._stopping = True
         self._roll.cancel()
+        self._templates.give_up()
         logger.log(
             logging.INFO if self._announced else logging.DEBUG, "%s: stopping after the running tasks", why
         )
@@ -133,6 +134,7 @@ class Supervisor:
         self._liaison.tell(wire.Drain())
         for place in starting:
             self._liaison.attach(place)  # so that it hears of the end as soon as it listens
+            place.child.limit(now, 0)  # it may never get that far
 
     def _fail(self, code: int, text: str) -> None:
         if self.failure is None:
@@ -156,17 +158,18 @@ class Supervisor:
         """The application can't be loaded."""
         self._fail(EXIT_USAGE if failure.usage else EXIT_APPLICATION, failure.text)
 
-    def template_died(self, *, for_good: bool) -> None:
+    def template_died(self, how: str, *, for_good: bool) -> None:
         """The children that were asked for will not be made: ask again."""
         for place in filter(lambda place: place.is_unborn, self._places):
             if place.control is not None:
                 self._lines.forget(place.control)
             place.forsake(time.monotonic())
         if for_good:
-            self._fail(EXIT_CRASH_LOOP, "The process that imports the application can't be kept running")
+            self._fail(
+                EXIT_CRASH_LOOP, f"The process that imports the application can't be kept running: it {how}"
+            )
         elif not self._stopping:
-            logger.warning("The template died; loading the application again")
-            self._templates.start()
+            logger.warning("The process that imports the application %s; loading it again", how)
 
     def forked(self, message: Forked) -> None:
         """A child has been made."""
@@ -194,7 +197,7 @@ class Supervisor:
 
     def _act(self, now: float) -> None:
         """Do what is due for each child."""
-        self._templates.watch(now)
+        self._templates.act(now)
         replaced = self._roll.step(now, self._dispatcher)
         if replaced is not None:
             leaves = replaced is self._dispatcher
@@ -261,13 +264,15 @@ class Supervisor:
             if not pid:
                 return
             end = End(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024)
-            if self._templates.exited(pid):
+            if self._templates.exited(pid, str(end)):
                 continue
             place = next((place for place in self._places if place.pid == pid), None)
             if place is not None:
                 self._exited(place, end)
             elif any(place.is_unborn for place in self._places):
                 self._unclaimed_exits[pid] = end  # the template will tell whose it was
+            else:
+                self._unclaimed_exits.clear()  # they were orphans, whose pids may be used again
 
     def _exited(self, place: Place, end: End) -> None:
         self._read_child(place)  # its last words
@@ -279,7 +284,10 @@ class Supervisor:
         by_itself = end.code != 0 or last != (0, 0)
         requested = before is State.STOPPING and (place.child.was_terminated or not by_itself)
         # A worker that dies over a task has lived: the task, which has few lives, is more likely to blame.
-        place.child.exited(time.monotonic(), useful=end.code == 0 or last != (0, 0))
+        others = any(other.is_served for other in self._workers if other is not place)
+        needed = place is self._dispatcher or self._stopping or not others
+        useful = end.code == 0 or last != (0, 0)
+        place.child.exited(time.monotonic(), useful=useful, needed=needed)
         well = before in {State.READY, State.STOPPING} and end.code == 0
         expected = requested or well or (before is State.STOPPING and place is self._dispatcher)
         logger.log(

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from liteq.api import Huey
 from liteq.exceptions import ConfigurationError
 from liteq.workers.application import BrokenApplication, load, unsafe_to_fork
+from liteq.workers.control import Control
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.process import fork, set_name
-from liteq.workers.wire import Control
 
 _LONGEST_LIST = 20_000
 
@@ -80,6 +80,8 @@ def inspect(path: str) -> tuple[Huey | None, Loaded | LoadFailed]:
         return None, LoadFailed(str(error), usage=True)
     except BrokenApplication as error:
         return None, LoadFailed(str(error)[-_LONGEST_LIST:], usage=False)
+    except KeyboardInterrupt as error:  # it was not the user, whose signal is ignored here
+        return None, LoadFailed(f"the application raised {error!r} while it was imported", usage=False)
     names = ", ".join(sorted(huey.registry.names()))
     if len(names) > _LONGEST_LIST:
         names = f"{names[:_LONGEST_LIST]} …"

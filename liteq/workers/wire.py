@@ -7,15 +7,12 @@ end. Payloads that do not fit a packet go through storage.
 
 from __future__ import annotations
 
-import array
-import os
 import pickle
 import socket
 import struct
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from liteq.messages import Attempted, Claim, ClaimKey, Disposition, EndKind, Join, Message, Outcome, Verdict
 
@@ -150,8 +147,23 @@ def pack_report(report: Report) -> bytes:
     )
 
 
+class Garbled(ValueError):  # noqa: N818 -- it is the packet that is
+    """A packet is none of ours: a task has written into a descriptor that it did not open, say."""
+
+
 def unpack_report(packet: bytes) -> Report:
-    """The report of a packet."""
+    """The report of a packet.
+
+    Raises:
+        Garbled: if it is none.
+    """
+    try:
+        return _unpack_report(packet)
+    except Exception as error:  # rubbish raises whatever it likes to
+        raise Garbled(f"{len(packet)} bytes are no report") from error
+
+
+def _unpack_report(packet: bytes) -> Report:
     seq, attempt, duration, disposition, status, results, plain, reason, ends, started = pickle.loads(packet)
     if disposition is None:
         return Report(seq, attempt, duration, None)
@@ -181,69 +193,6 @@ def _receive(end: socket.socket) -> bytes:
         return end.recv(MAX_PACKET, socket.MSG_DONTWAIT)
     except ConnectionResetError:  # told once, before the last packets of one that has ended
         return end.recv(MAX_PACKET, socket.MSG_DONTWAIT)
-
-
-class Control:
-    """A line between the supervisor and one of its children: small objects, and open descriptors."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self.socket = end
-        self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
-
-    def fileno(self) -> int:
-        """The descriptor, for a selector."""
-        return self.socket.fileno()
-
-    def send(self, message: Any, *descriptors: int) -> bool:
-        """Send an object; False if the other side is gone. What has no room now goes with a later send.
-
-        Descriptors are duplicated, so that the caller may close them.
-        """
-        data = pickle.dumps(message)
-        if len(data) > MAX_PACKET:
-            raise ValueError(f"a message of {len(data)} bytes does not fit a packet")
-        self._backlog.append((data, tuple(os.dup(fd) for fd in descriptors)))
-        return self.flush()
-
-    def flush(self) -> bool:
-        """Send what has waited for room; False if the other side is gone."""
-        while self._backlog:
-            data, descriptors = self._backlog[0]
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
-            try:
-                self.socket.sendmsg([data], ancillary if descriptors else [])
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            self._backlog.popleft()
-            for fd in descriptors:
-                os.close(fd)
-        return True
-
-    def receive(self) -> tuple[Any, list[int]] | None:
-        """The next object and its descriptors; None if the other side is gone.
-
-        Raises:
-            BlockingIOError: if there is none now and the socket does not block.
-        """
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
-        except ConnectionResetError:  # told once, before the last words of one that has ended
-            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
-        return (pickle.loads(data), descriptors) if data else None
-
-    def finish(self) -> None:
-        """Say nothing more; what the other side still has to say is heard until it is gone."""
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """Close this end, and what was still to be sent."""
-        while self._backlog:
-            for fd in self._backlog.popleft()[1]:
-                os.close(fd)
-        self.socket.close()
 
 
 # From the supervisor to the dispatcher

@@ -8,13 +8,18 @@ import socket
 import time
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, TaskStopped
 from liteq.messages import Attempted, Disposition, Outcome, Settlement
+from liteq.outcomes import text_of
 from liteq.workers.attempt import announce, attempt, settle
+from liteq.workers.forks import let_go
+from liteq.workers.leftovers import Leftovers
 from liteq.workers.memory import PrivateMemory, shown
+from liteq.workers.process import EXIT_CUT_OFF
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.timer import Timer
@@ -67,6 +72,8 @@ class Worker:
         self._board = board
         self._lease = lease
         self._timer = Timer(board, spec.place)
+        self._leftovers = Leftovers(self.interrupt)
+        let_go(self._timer.forget_board)
         self._pid = os.getpid()
         self._max_memory = max_memory
         self._memory = None if max_memory is None else PrivateMemory(self._pid, max_memory)
@@ -86,6 +93,7 @@ class Worker:
 
     def work(self) -> None:
         """The loop. An end of file means that the supervisor and the dispatcher are both gone."""
+        self._leftovers.take_stock()
         while not self._stopping:
             packet = self._receive()
             assignment = unpack_task(packet) if packet else None
@@ -102,8 +110,11 @@ class Worker:
             outcome = self._run(assignment)
             if os.getpid() != self._pid:
                 os._exit(0)  # a task forked, and its child came back here: it is not a worker
-            duration = (time.perf_counter_ns() - started) // 1000
-            self._report(assignment, outcome, Attempted(began, duration, self._pid))
+            duration = time.perf_counter_ns() - started
+            self._leftovers.clear(duration)
+            if outcome is None:
+                return
+            self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid))
             self._board.clear(self._index)
             if self._memory is not None:
                 self._leave_if_too_large(self._memory.measure(clock.monotonic()))
@@ -124,18 +135,23 @@ class Worker:
             return self._line.recv(MAX_PACKET)
         except (TaskInterrupted, TaskStopped, ConnectionResetError):
             return None
+        except OSError as error:
+            _cut_off(error)
         finally:
             self._interruptible = False
 
-    def _run(self, assignment: Assignment) -> Outcome:
+    def _run(self, assignment: Assignment) -> Outcome | None:
+        """Run a task; None if it was stopped for good after it had ended: the next worker concludes it."""
         try:
             self._interruptible = True
             outcome = attempt(self._huey, assignment, self._timer)
-        except (TaskInterrupted, TaskStopped):  # before or after the task itself
+        except TaskInterrupted:  # before or after the task itself
             outcome = INTERRUPTED
-        except Exception as error:
+        except TaskStopped:
+            return None
+        except BaseException as error:
             logger.exception("The outcome of a task can't be stored")
-            return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {error!r}")
+            return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {text_of(error)}")
         finally:
             self._interruptible = False
         back = outcome.disposition is Disposition.BACK
@@ -146,6 +162,7 @@ class Worker:
         packet = pack_report(Report(key.seq, key.attempt, duration, outcome, attempted.started or 0))
         large = len(packet) > MAX_PAYLOAD
         if large:
+            self._timer.no_limit()  # from here on it is storage that takes its time
             if not self._settle(assignment, outcome, attempted):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
@@ -156,6 +173,8 @@ class Worker:
             if not large:
                 self._settle_alone(assignment, outcome, attempted)
             self._stopping = True
+        except OSError as error:
+            _cut_off(error)
 
     def _settle_alone(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
         try:
@@ -178,3 +197,10 @@ class Worker:
                 time.sleep(_RETRY_STORAGE_AFTER)
             else:
                 return True
+
+
+def _cut_off(error: OSError) -> NoReturn:
+    """End the process: a task has closed the line to the dispatcher, or put something else in its place."""
+    with suppress(Exception):
+        logger.error("The worker's line to the dispatcher can't be used: %s", error)
+    os._exit(EXIT_CUT_OFF)

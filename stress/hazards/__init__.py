@@ -22,6 +22,8 @@ HAZARDS: Final = (
     "reused_pid",
     "clock",
     "consumers",
+    "poison",
+    "crash_loop",
     "disk_full",
     "damage",
     "power_loss",

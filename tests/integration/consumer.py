@@ -100,16 +100,17 @@ def kill(*pids: int) -> None:
 
 
 class Consumer:
-    """`liteq consume`, in a session of its own, so that all its processes can be found."""
+    """`liteq consume`, in a session of its own, with a mark by which all its processes can be found."""
 
     def __init__(self, folder: Path, *options: str, application: str = "app.huey") -> None:
         self.folder = folder
+        self._mark = {"LITEQ_TEST": f"{folder}-{time.monotonic_ns()}"}
         self.log_path = folder / f"log-{len(list(folder.glob('log-*')))}"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "liteq", "consume", application, *options],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -146,14 +147,13 @@ class Consumer:
     # Who is who
 
     def members(self) -> list[int]:
-        """All living processes of its session, whoever their parent is by now."""
+        """All its living processes, whoever their parent is by now; workers have sessions of their own."""
+        (mark,) = (f"{name}={value}\0".encode() for name, value in self._mark.items())
         found = []
         for pid in psutil.pids():
-            try:
-                if os.getsid(pid) == self.pid and is_alive(pid):
+            with contextlib.suppress(OSError):
+                if mark in Path(f"/proc/{pid}/environ").read_bytes() and is_alive(pid):
                     found.append(pid)
-            except ProcessLookupError:
-                continue
         return found
 
     def find_dispatcher(self) -> int | None:

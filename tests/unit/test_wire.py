@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Verdict
 from liteq.workers import wire
+from liteq.workers.control import Control
 from liteq.workers.wire import (
     MAX_PACKET,
     MAX_PAYLOAD,
     STOP_PACKET,
     Assignment,
-    Control,
     Report,
     pack_report,
     pack_task,
