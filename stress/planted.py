@@ -125,16 +125,16 @@ class AtLeastOnce(SqliteStorage):
 
 
 class ClaimedTwice(SqliteStorage):
-    """A claim is handed out again now and then, to another worker perhaps."""
+    """A claim is handed out again now and then, in the place of another, to another worker perhaps."""
 
     _claims = 0
     _before: Sequence[Claim] = ()
 
-    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+    def claim(self, owner: int, limit: int, **options: Any) -> list[Claim]:
         """See the contract, which this breaks."""
-        claims = super().claim(*arguments, **options)
         self._claims += 1
         again = [] if self._claims % _NOW_AND_THEN else self._before[:1]
+        claims = super().claim(owner, limit - len(again), **options)
         self._before = claims or self._before
         return [*claims, *again]
 

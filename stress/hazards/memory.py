@@ -57,11 +57,12 @@ def run(seed: int, seconds: float, workers: int) -> Report:
 
 
 def _watch(trial: Trial, seconds: float) -> int:
-    """The most memory that a worker had in so many seconds, until one of each kind was seen; megabytes."""
+    """The largest worker in so many seconds, until one of each kind was seen, or one too large; megabytes."""
     progress = Progress("memory", seconds)
     largest, end = 0, time.monotonic() + seconds
     while time.monotonic() < end or (
         time.monotonic() < end + _PATIENCE
+        and largest <= _ALLOWED
         and not (trial.consumer.said(_LEFT) and trial.consumer.said(_STOPPED))
     ):
         for child in trial.consumer.children():

@@ -16,5 +16,4 @@ def test_the_memory_of_workers_is_bounded_and_no_task_runs_twice():
 
 def test_workers_that_grow_beyond_the_limit_are_found_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "_GIVEN", 5 * memory._LIMIT)
-    monkeypatch.setattr(memory, "_PATIENCE", 5)
     assert any("a worker had" in line for line in memory.run(1, 4, 2).broken)
