@@ -50,6 +50,7 @@ def _mix(seed: int, seconds: float, workers: int, last: Path) -> Report:
             trial.break_things(seconds, lambda: _kill_a_worker(trial, older, newer), _PAUSE)
         finally:
             older.kill_everything()  # what it leaves is for the other one
+            trial.consumers[:] = [newer]
             trial.consumer = newer
         report = trial.finish()
         born = {event.detail["liteq"] for event in h.read(trial.settings.folder) if event.kind == h.BORN}
