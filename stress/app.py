@@ -48,6 +48,12 @@ def again(number: int, milliseconds: float = 0) -> int:
     return number
 
 
+@huey.task()
+def silent(_number: int) -> None:
+    """Has no result."""
+    note(h.STARTED)
+
+
 @huey.task(at_most_once=True)
 def once(number: int, milliseconds: float = 0) -> int:
     """Must not start twice."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from liteq.messages import Claim, Disposition, Message, Outcome, Settlement
 from liteq.storage.base import Holder, Instant
 from liteq.storage.sqlite import SqliteStorage
+from liteq.storage.sqlite.line import Waiter
 
 _NOW_AND_THEN = 50
 _GAP = 0.003
@@ -110,6 +111,31 @@ class LostCall(SqliteStorage):
             super().put(messages, now)
 
 
+class Disorder(SqliteStorage):
+    """Now and then what is claimed together is handed out in the wrong order."""
+
+    _batches = 0
+
+    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        claims = super().claim(*arguments, **options)
+        self._batches += len(claims) > 1
+        return claims if self._batches % 5 else claims[::-1]
+
+
+class BackingOff(SqliteStorage):
+    """Who waits for the write lock asks the more seldom the longer it has waited, as SQLite does by itself."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+
+        def wait(_waiter: Waiter, count: int) -> bool:
+            time.sleep(min(0.1, 0.001 * 2**count))
+            return True
+
+        Waiter.__call__ = wait  # type: ignore[method-assign]
+
+
 class SharedLock(SqliteStorage):
     """A lock has room for one more."""
 
@@ -155,6 +181,8 @@ BUGS: Final[dict[str, type[SqliteStorage]]] = {
     "claimed-twice": ClaimedTwice,
     "resurrected": Resurrected,
     "lost-call": LostCall,
+    "disorder": Disorder,
+    "backing-off": BackingOff,
     "shared-lock": SharedLock,
     "lax-limit": LaxLimit,
     "slot-twice": SlotTwice,

@@ -37,6 +37,7 @@ class Trial:
         options: of the consumer, more than the usual ones.
         may_be_fenced: attempts may go on that have lost their claim: consumers are made to stand still.
         bug: one of `stress.planted`, for a test of the checker.
+        prepare: called when there is a queue, and no consumer yet.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Trial:
         options: Sequence[str] = (),
         may_be_fenced: bool = False,
         bug: str = "",
+        prepare: Callable[[Self], None] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
         self.settings = Settings(self._folder.name, bug=bug)
@@ -62,6 +64,8 @@ class Trial:
         self._may_be_fenced = may_be_fenced
         self._load = [str(backlog), *kinds]
         self._producers: list[subprocess.Popen[bytes]] = []
+        if prepare is not None:
+            prepare(self)
         self.consumer = Consumer(self.settings, workers, *options)
         for number in range(producers):
             self.produce(seed * 1000 + number)
@@ -82,11 +86,24 @@ class Trial:
 
     def produce(self, seed: int) -> subprocess.Popen[bytes]:
         """Start one more producer."""
-        command = [sys.executable, "-m", "stress.load", str(seed), *self._load]
-        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
-        producer = subprocess.Popen(command, cwd=ROOT, env=environment)
+        producer = self.start("stress.load", str(seed), *self._load)
         self._producers.append(producer)
         return producer
+
+    def start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run a module on this queue in a process of its own, which the caller ends."""
+        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment)
+
+    def complete(self, module: str, *arguments: str) -> None:
+        """Run a module on this queue to its end.
+
+        Raises:
+            CalledProcessError: if it fails.
+        """
+        process = self.start(module, *arguments)
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, module)
 
     def break_things(self, seconds: float, fault: Callable[[], bool], pause: float) -> None:
         """Cause the fault at random times, for so long but at least once.

@@ -8,7 +8,10 @@ from typing import Final
 
 from stress.report import Report
 
-HAZARDS: Final = ("workers", "dispatcher", "supervisor", "everything", "disk_full", "damage", "power_loss")
+HAZARDS: Final = (
+    "workers", "dispatcher", "supervisor", "everything", "producers", "contention", "order",
+    "disk_full", "damage", "power_loss",
+)  # fmt: skip
 """Their names, in the order in which they are run."""
 
 
