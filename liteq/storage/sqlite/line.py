@@ -20,13 +20,13 @@ from typing import Final
 
 import apsw
 
-PLACES: Final = 256
+PLACES: Final = 128
 """In the file; two waiters that have picked the same one see one of the two."""
 _PLACE: Final = struct.Struct("=qq")
 _NOBODY: Final = bytes(_PLACE.size)
-_FIRST_PAUSE: Final = 150_000
+_FIRST_PAUSE: Final = 250_000
 """Nanoseconds between two questions of the first in line."""
-_PAUSE_PER_PLACE: Final = 500_000
+_PAUSE_PER_PLACE: Final = 1_000_000
 """So much longer for each one before a waiter."""
 ALIKE: Final = 1_000_000
 """The pause of all where the file can't be used."""
@@ -34,8 +34,9 @@ _TURN: Final = 1_000_000
 """Nanoseconds for which a process may go on writing past those who wait."""
 _REST: Final = 5_000_000
 """Nanoseconds without a write after which its next one begins a turn anew."""
-_LATE: Final = 50_000_000
-"""Nanoseconds by which a waiter may be late: the processors may be busy."""
+_LATE: Final = 1_000_000_000
+"""Nanoseconds by which a waiter may be late: the processors may be busy. If those who are late did not count,
+all would ask more often just then, and take the processor from the one that has the lock."""
 
 
 class Waiter:
@@ -136,7 +137,7 @@ def _count(content: bytes, began: int, now: int) -> int:
     """How many have waited since before `began`, and still do."""
     whole = len(content) // _PLACE.size * _PLACE.size
     places = _PLACE.iter_unpack(content[:whole])
-    return sum(0 < since < began and now < asks + _LATE for since, asks in places)
+    return len([since for since, asks in places if 0 < since < began and now < asks + _LATE])
 
 
 def _is_line(status: os.stat_result) -> bool:
