@@ -222,6 +222,19 @@ def a_chord_calls_back_once(run: Run) -> Iterator[str]:
             yield f"the chord {id} called back {len(found)} times"
 
 
+def a_bulk_is_whole_or_not_there(run: Run) -> Iterator[str]:
+    """All tasks of a bulk run, or none does; none only if its call has not returned."""
+    started: defaultdict[str, set[str]] = defaultdict(set)
+    for event in run.of(h.STARTED):
+        if "bulk" in event.detail:
+            started[event.detail["bulk"]].add(event.id)
+    enqueued = {event.detail["bulk"] for event in run.of(h.ENQUEUED)}
+    for event in run.of(h.ANNOUNCED):
+        bulk, size = event.detail["bulk"], event.detail["size"]
+        if len(started[bulk]) not in ({size} if bulk in enqueued else {0, size}):
+            yield f"{len(started[bulk])} of {size} tasks of the bulk {bulk} started"
+
+
 def a_task_ends_once(run: Run) -> Iterator[str]:
     """A task has one end, in whichever of its messages."""
     ids = run.ids()
@@ -239,6 +252,7 @@ RULES: tuple[Rule, ...] = (
     it_ended_as_it_had_to,
     no_result_is_there_twice,
     a_message_is_settled_once,
+    a_bulk_is_whole_or_not_there,
     a_task_ends_once,
     an_attempt_starts_once,
     an_attempt_is_claimed_before_it_starts,

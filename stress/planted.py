@@ -111,6 +111,15 @@ class LostCall(SqliteStorage):
             super().put(messages, now)
 
 
+class TornBulk(SqliteStorage):
+    """A bulk is several transactions."""
+
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """See the contract, which this breaks."""
+        for start in range(0, len(messages), 10):
+            super().put(messages[start : start + 10], now)
+
+
 class Disorder(SqliteStorage):
     """Now and then what is claimed together is handed out in the wrong order."""
 
@@ -124,7 +133,7 @@ class Disorder(SqliteStorage):
 
 
 class BackingOff(SqliteStorage):
-    """Who waits for the write lock asks the more seldom the longer it has waited, as SQLite does by itself."""
+    """Who has waited longest for the write lock asks for it most seldom, as SQLite has it by itself."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -133,7 +142,7 @@ class BackingOff(SqliteStorage):
             time.sleep(min(0.1, 0.001 * 2**count))
             return True
 
-        Waiter.__call__ = wait  # type: ignore[method-assign]
+        Waiter.__call__ = wait  # type: ignore[method-assign,assignment]
 
 
 class SharedLock(SqliteStorage):
@@ -181,6 +190,7 @@ BUGS: Final[dict[str, type[SqliteStorage]]] = {
     "claimed-twice": ClaimedTwice,
     "resurrected": Resurrected,
     "lost-call": LostCall,
+    "torn-bulk": TornBulk,
     "disorder": Disorder,
     "backing-off": BackingOff,
     "shared-lock": SharedLock,

@@ -35,8 +35,8 @@ FOUND_BY: list[tuple[str, Callable[[Trial], bool], list[str], str]] = [
 ]
 
 
-ELSEWHERE = {"disorder", "backing-off"}
-"""Found by the tests of `order` and `contention`."""
+ELSEWHERE = {"backing-off", "disorder", "torn-bulk"}
+"""Found by the tests of `contention`, `order` and `producers`."""
 
 
 def test_each_bug_is_tried():
