@@ -30,13 +30,14 @@ def run(seed: int, seconds: float, _workers: int, bug: str = "") -> Report:
 
         trial.break_things(seconds, kill, _PAUSE)
         report = trial.finish()
-        first = _started_in_backlog(h.read(trial.settings.folder))
-    report.figures["kills_during_backlog"] = first
-    report.note = f"a backlog of {number:,}, {first} kills while it was worked off"
+        events = h.read(trial.settings.folder)
+    kills = _kills_in_backlog(events)
+    report.figures["kills_during_backlog"] = kills
+    report.note = f"a backlog of {number:,}, {kills} kills while it was worked off"
     return report
 
 
-def _started_in_backlog(events: list[h.Event]) -> int:
+def _kills_in_backlog(events: list[h.Event]) -> int:
     """How many kills there were before the last task of the backlog started."""
     backlog = {event.id for event in events if event.kind == h.ACKNOWLEDGED and event.detail.get("backlog")}
     kills = seen = 0

@@ -24,13 +24,15 @@ PLACES: Final = 128
 """In the file; two waiters that have picked the same one see one of the two."""
 _PLACE: Final = struct.Struct("=qq")
 _NOBODY: Final = bytes(_PLACE.size)
-_FIRST_PAUSE: Final = 250_000
-"""Nanoseconds between two questions of the first in line."""
-_PAUSE_PER_PLACE: Final = 1_000_000
-"""So much longer for each one before a waiter."""
+_FRONT: Final = 3
+_FRONT_PAUSE: Final = 200_000
+"""Nanoseconds between two questions of those in front; if it were only one, and the processors busy, the lock
+would be idle until that one is awake."""
+_PAUSE_PER_PLACE: Final = 500_000
+"""So much longer for each place behind the front."""
 ALIKE: Final = 1_000_000
 """The pause of all where the file can't be used."""
-_TURN: Final = 1_000_000
+_TURN: Final = 2_000_000
 """Nanoseconds for which a process may go on writing past those who wait."""
 _REST: Final = 5_000_000
 """Nanoseconds without a write after which its next one begins a turn anew."""
@@ -96,7 +98,8 @@ class Waiter:
         if not self._in_line:
             self._since, self._in_line = now, True
         try:
-            pause = _FIRST_PAUSE + _count(self._read(os.O_CREAT), self._since, now) * _PAUSE_PER_PLACE
+            behind = _count(self._read(os.O_CREAT), self._since, now) - (_FRONT - 1)
+            pause = _FRONT_PAUSE + max(0, behind) * _PAUSE_PER_PLACE
             os.pwrite(self._descriptor(os.O_CREAT), _PLACE.pack(self._since, now + pause), self._offset)
         except OSError:
             return ALIKE
