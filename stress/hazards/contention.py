@@ -90,8 +90,10 @@ def _contend(settings: Settings, seconds: float, workers: int, processes: int) -
     report.figures = {f"{level}_{name}": value for name, value in figures.items()}
     report.note = (
         f"{level}: {measured.longest * 1000:.0f} ms, half {measured.median * 1000:.1f} ms, "
-        f"Jain {measured.jain:.4f}, in a second {measured.least_jain:.3f}, {share:.0%} of the machine{'' if share >= _OWN else ', not judged by that'}"
+        f"Jain {measured.jain:.4f}, in a second {measured.least_jain:.3f}, {share:.0%} of the machine"
     )
+    if share < _OWN:
+        report.note += " (too little to judge by)"
     return report
 
 

@@ -27,6 +27,8 @@ _INTO_A_BULK = 0.1
 """Seconds after its beginning in which a producer is killed; at full speed, many have ended by then."""
 SIZE = 2000
 """Of a bulk, at the most."""
+_PATIENCE_WITH_A_BUG = 5
+"""Seconds for what is left to be settled: a chord that is torn never is."""
 _HELD_UP = 20.0
 """Seconds without anything done; a lock that is left behind would take sixty."""
 
@@ -52,7 +54,7 @@ def run(seed: int, seconds: float, workers: int, bug: str = "") -> Report:
         finally:
             for victim in victims:
                 _kill(trial, victim)
-        report = trial.finish()
+        report = trial.finish(_PATIENCE_WITH_A_BUG if bug else 120)
         events = h.read(trial.settings.folder)
     report.broken += held_up(events)
     _tell(report, events)
