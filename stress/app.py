@@ -62,6 +62,25 @@ def again(number: int, milliseconds: float = 0) -> int:
     return number
 
 
+@huey.task()
+def silent(_number: int) -> None:
+    """Has no result."""
+    note(h.STARTED)
+
+
+@huey.task()
+def member(bulk: str) -> None:
+    """One of a bulk."""
+    note(h.STARTED, bulk=bulk)
+
+
+@huey.task()
+def tally(size: int, values: list[Any]) -> None:
+    """The callback of a chord of so many."""
+    note(h.STARTED)
+    note(h.GATHERED, values=len(values), expected=size)
+
+
 @huey.task(at_most_once=True)
 def once(number: int, milliseconds: float = 0) -> int:
     """Must not start twice."""

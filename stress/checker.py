@@ -5,6 +5,7 @@ Each rule is a function of a `Run` that yields what it found broken, a line for 
 
 from __future__ import annotations
 
+from bisect import bisect, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -182,18 +183,13 @@ def what_ended_well_has_started(run: Run) -> Iterator[str]:
 
 def one_worker_keeps_the_order(run: Run) -> Iterator[str]:
     """With one worker and one producer, tasks of a priority first start in the order of their calls."""
-    if run.workers != 1:
-        return
-    first = _first_starts(run)
-    latest: dict[tuple[int, int], tuple[int, str]] = {}
+    lines: defaultdict[tuple[int, int], list[Event]] = defaultdict(list)
     for event in run.of(h.ACKNOWLEDGED):
-        if not event.detail.get("ordered") or event.id not in first:
-            continue
-        line = (event.pid, event.detail["priority"])
-        begun, before = latest.get(line, (-1, ""))
-        if first[event.id] < begun:
-            yield f"{event.id} of priority {line[1]} overtook {before}, which had been called before"
-        latest[line] = max((begun, before), (first[event.id], event.id))
+        if run.workers == 1 and event.detail.get("ordered"):
+            lines[event.pid, event.detail["priority"]].append(event)
+    for (_, priority), line in lines.items():
+        for one, other in _overtakings(run, line):
+            yield f"{other.id} of priority {priority} overtook {one.id}, which had been called before"
 
 
 def one_worker_keeps_the_priorities(run: Run) -> Iterator[str]:
@@ -201,12 +197,38 @@ def one_worker_keeps_the_priorities(run: Run) -> Iterator[str]:
     backlog = [event for event in run.of(h.ACKNOWLEDGED) if event.detail.get("backlog")]
     if run.workers != 1:
         return
-    first = _first_starts(run)
-    wanted = sorted((event for event in backlog if event.id in first), key=lambda e: -e.detail["priority"])
-    for one, other in pairwise(wanted):
-        if first[one.id] > first[other.id]:
-            priorities = f"{other.detail['priority']} before {one.detail['priority']}"
-            yield f"{other.id} started before {one.id}, priority {priorities}"
+    for one, other in _overtakings(run, sorted(backlog, key=lambda e: -e.detail["priority"])):
+        priorities = f"{other.detail['priority']} before {one.detail['priority']}"
+        yield f"{other.id} started before {one.id}, priority {priorities}"
+
+
+def _overtakings(run: Run, line: list[Event]) -> Iterator[tuple[Event, Event]]:
+    """Who was overtaken, and by whom.
+
+    It does not count as long as a task waits inside of a worker that it is then taken back from: meanwhile
+    that worker may have gone on with the ones behind it.
+    """
+    first, returns = _first_starts(run), _returns(run)
+    before: list[tuple[int, int, Event]] = []
+    for event in line:
+        if event.id not in first:
+            continue
+        start = first[event.id]
+        for _, returned, one in before[bisect(before, (start, 0)) :]:
+            if returned < start:
+                yield one, event
+                break
+        insort(before, (start, returns.get(event.id, -1), event))
+
+
+def _returns(run: Run) -> dict[str, int]:
+    """Where in the history each task was last taken back from a worker that had not started it."""
+    ids = run.ids()
+    return {
+        ids.get(event.seq, ""): place
+        for place, event in enumerate(run.events)
+        if event.kind == h.SETTLED and event.detail["status"] == "released"
+    }
 
 
 def _first_starts(run: Run) -> dict[str, int]:
@@ -307,6 +329,19 @@ def a_chord_calls_back_once(run: Run) -> Iterator[str]:
             yield f"the chord {id} called back {len(found)} times"
 
 
+def a_bulk_is_whole_or_not_there(run: Run) -> Iterator[str]:
+    """All tasks of a bulk run, or none does; none only if its call has not returned."""
+    started: defaultdict[str, set[str]] = defaultdict(set)
+    for event in run.of(h.STARTED):
+        if "bulk" in event.detail:
+            started[event.detail["bulk"]].add(event.id)
+    enqueued = {event.detail["bulk"] for event in run.of(h.ENQUEUED)}
+    for event in run.of(h.ANNOUNCED):
+        bulk, size = event.detail["bulk"], event.detail["size"]
+        if len(started[bulk]) not in ({size} if bulk in enqueued else {0, size}):
+            yield f"{len(started[bulk])} of {size} tasks of the bulk {bulk} started"
+
+
 def a_task_ends_once(run: Run) -> Iterator[str]:
     """A task has one end, in whichever of its messages."""
     ids = run.ids()
@@ -324,6 +359,7 @@ RULES: tuple[Rule, ...] = (
     it_ended_as_it_had_to,
     no_result_is_there_twice,
     a_message_is_settled_once,
+    a_bulk_is_whole_or_not_there,
     a_task_ends_once,
     a_claim_ends_once,
     an_attempt_starts_once,

@@ -15,6 +15,10 @@ from typing import Any, Final, NamedTuple
 
 ACKNOWLEDGED: Final = "acknowledged"
 """The call that enqueued the task has returned. `detail`: kind, at_most_once, priority, expected, wait …"""
+ANNOUNCED: Final = "announced"
+"""A bulk, `detail["bulk"]`, of `detail["size"]` tasks is about to be enqueued."""
+ENQUEUED: Final = "enqueued"
+"""The call that enqueued the bulk `detail["bulk"]` has returned."""
 CLAIMED: Final = "claimed"
 """A dispatcher is about to claim the message."""
 STARTED: Final = "started"

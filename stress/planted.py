@@ -12,6 +12,7 @@ from liteq.identity import Identity, identify
 from liteq.messages import Claim, Disposition, Message, Outcome, Settlement
 from liteq.storage.base import Holder, Instant
 from liteq.storage.sqlite import SqliteStorage
+from liteq.storage.sqlite.line import Waiter
 
 _NOW_AND_THEN = 50
 _GAP = 0.003
@@ -167,6 +168,40 @@ class LostCall(SqliteStorage):
             super().put(messages, now)
 
 
+class TornBulk(SqliteStorage):
+    """A bulk is several transactions."""
+
+    def put(self, messages: Sequence[Message], now: int) -> None:
+        """See the contract, which this breaks."""
+        for start in range(0, len(messages), 10):
+            super().put(messages[start : start + 10], now)
+
+
+class Disorder(SqliteStorage):
+    """Now and then what is claimed together is handed out in the wrong order."""
+
+    _batches = 0
+
+    def claim(self, *arguments: Any, **options: Any) -> list[Claim]:
+        """See the contract, which this breaks."""
+        claims = super().claim(*arguments, **options)
+        self._batches += len(claims) > 1
+        return claims if self._batches % 5 else claims[::-1]
+
+
+class BackingOff(SqliteStorage):
+    """Who has waited longest for the write lock asks for it most seldom, as SQLite has it by itself."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+
+        def wait(_waiter: Waiter, count: int) -> bool:
+            time.sleep(min(0.1, 0.001 * 2**count))
+            return True
+
+        Waiter.__call__ = wait  # type: ignore[method-assign,assignment]
+
+
 class SharedLock(SqliteStorage):
     """A lock has room for one more."""
 
@@ -216,6 +251,9 @@ BUGS: Final[dict[str, type[SqliteStorage]]] = {
     "claimed-twice": ClaimedTwice,
     "resurrected": Resurrected,
     "lost-call": LostCall,
+    "torn-bulk": TornBulk,
+    "disorder": Disorder,
+    "backing-off": BackingOff,
     "shared-lock": SharedLock,
     "lax-limit": LaxLimit,
     "slot-twice": SlotTwice,

@@ -46,6 +46,7 @@ class Trial:
         bug: one of `stress.planted`, for a test of the checker.
         may_repeat: tasks may start more than once: something is killed or interrupted.
         home: the folder from which the consumer and the producers import liteq.
+        prepare: called when there is a queue, and no consumer yet.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Trial:
         bug: str = "",
         may_repeat: bool = True,
         home: Path = ROOT,
+        prepare: Callable[[Self], None] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
         self.settings = Settings(self._folder.name, bug=bug)
@@ -81,6 +83,8 @@ class Trial:
         self._producers: list[subprocess.Popen[bytes]] = []
         self._options = options
         self._application = application
+        if prepare is not None:
+            prepare(self)
         self.consumers: list[Consumer] = []
         for _ in range(consumers):
             self.add_consumer()
@@ -107,11 +111,25 @@ class Trial:
 
     def produce(self, seed: int, home: Path = ROOT) -> subprocess.Popen[bytes]:
         """Start one more producer, with the `liteq` that is in a folder."""
-        command = [sys.executable, "-m", "stress.load", str(seed), *self._load]
-        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
-        producer = subprocess.Popen(command, cwd=home, env=environment)
+        producer = self.start("stress.load", str(seed), *self._load, home=home)
         self._producers.append(producer)
         return producer
+
+    def start(self, module: str, *arguments: str, home: Path = ROOT) -> subprocess.Popen[bytes]:
+        """Run a module on this queue in a process of its own, which the caller ends."""
+        command = [sys.executable, "-m", module, *arguments]
+        environment = {**self.settings.environment(), "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(command, cwd=home, env=environment)
+
+    def complete(self, module: str, *arguments: str) -> None:
+        """Run a module on this queue to its end.
+
+        Raises:
+            CalledProcessError: if it fails.
+        """
+        process = self.start(module, *arguments)
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, module)
 
     def add_consumer(self) -> None:
         """Start one more consumer."""

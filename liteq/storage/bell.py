@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import stat
 import threading
 import time
 import weakref
-from pathlib import Path
 
+from liteq.storage.companion import open_companion
 from liteq.storage.inotify import FileWatch
 
 
@@ -61,44 +60,13 @@ class Bell:
         if self._fd is None:
             with self._lock:
                 if self._fd is None:
-                    fd = _open(self.path, self.like)
-                    if not _is_bell(os.fstat(fd)):
-                        os.close(fd)
-                        raise OSError(f"{self.path} is another file; remove it")
-                    self._fd = fd
+                    self._fd = open_companion(self.path, self.like, largest=1)
         return self._fd
 
     def reset_after_fork(self) -> None:
         """Forget what threads of the parent held; its watch would steal the parent's events."""
         self._lock = threading.Lock()
         self.wakeup.reset_after_fork()
-
-
-def _open(path: str, like: str | None) -> int:
-    # Not through a symbolic link, nor into a pipe: the folder may be everybody's.
-    flags = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    with contextlib.suppress(FileNotFoundError):
-        return os.open(path, flags)
-    try:
-        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another one has just made it
-        return os.open(path, flags)
-    if like is not None:
-        with contextlib.suppress(OSError):
-            _share(fd, Path(like).stat())
-    return fd
-
-
-def _share(fd: int, like: os.stat_result) -> None:
-    """Give a new file the permissions of another, as SQLite does with its own; by root, its owner too."""
-    if os.geteuid() == 0:
-        os.fchown(fd, like.st_uid, like.st_gid)
-    os.fchmod(fd, stat.S_IMODE(like.st_mode) & 0o666)
-
-
-def _is_bell(status: os.stat_result) -> bool:
-    """Whether a file is one that ringing does not damage: a hard link may give a bell's name to any."""
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= 1
 
 
 class BellWakeup:

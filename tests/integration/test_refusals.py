@@ -85,7 +85,9 @@ def test_a_wrong_value(launch, options, says):
     assert consumer.process.returncode == 2
 
 
-@pytest.mark.parametrize("options", [["--foo"], ["-w", "many"], ["-t", "soon"], ["-w"], ["--max-memory", "lots"]])
+@pytest.mark.parametrize(
+    "options", [["--foo"], ["-w", "many"], ["-t", "soon"], ["-w"], ["--max-memory", "lots"]]
+)
 def test_options_that_the_parser_refuses(launch, options):
     consumer = launch(*options)
     assert consumer.wait() == 2

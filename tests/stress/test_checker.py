@@ -47,6 +47,10 @@ def left(seq: int) -> Event:
     return Event(0, 3, h.LEFT, "a", seq, 1, {"name": "lock"})
 
 
+def bulk(kind: str, **detail: Any) -> Event:
+    return Event(0, 1, kind, "", 0, 0, {"bulk": "bulk", **detail})
+
+
 def killing(pid: int) -> Event:
     return Event(0, 1, h.KILLING, "", 0, 0, {"victim": pid})
 
@@ -99,6 +103,15 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.what_ended_well_has_started, run(called())),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("b"), started("a"), workers=1)),
     (
+        c.one_worker_keeps_the_order,
+        run(
+            called("a"), called("b"), claimed("a"), settled(status="released"),
+            started("b", seq=2), started("a"), workers=1,
+        ),
+    ),
+    (c.a_bulk_is_whole_or_not_there, run(bulk(h.ANNOUNCED, size=2), started(bulk="bulk"))),
+    (c.a_bulk_is_whole_or_not_there, run(bulk(h.ANNOUNCED, size=2), bulk(h.ENQUEUED))),
+    (
         c.one_worker_keeps_the_priorities,
         run(
             called("a", backlog=True), called("b", backlog=True, priority=1),
@@ -132,6 +145,18 @@ SOUND: list[tuple[c.Rule, Run]] = [
     (c.nothing_runs_after_its_end, run(expired(), settled(attempt=2), started())),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("a"), started("b"), workers=1)),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("b"), started("a"), workers=2)),
+    (
+        c.one_worker_keeps_the_order,
+        run(
+            called("a"), called("b"), claimed("a"), started("b", seq=2),
+            settled(status="released"), started("a"), workers=1,
+        ),
+    ),
+    (c.a_bulk_is_whole_or_not_there, run(bulk(h.ANNOUNCED, size=2))),
+    (
+        c.a_bulk_is_whole_or_not_there,
+        run(bulk(h.ANNOUNCED, size=2), started("a", bulk="bulk"), started("b", bulk="bulk")),
+    ),
     (c.locks_hold, run(entered(1), left(1), entered(2))),
     (c.locks_hold, run(entered(1), killing(3), entered(2))),
     (c.locks_hold, run(entered(1), expired(), entered(2))),
@@ -142,7 +167,7 @@ SOUND: list[tuple[c.Rule, Run]] = [
     (c.a_slot_fires_once, run(started(slot=1.0), started(attempt=2, slot=1.0))),
     (c.a_slot_fires_once, run(started(slot=1.0), started(seq=2, slot=2.0), interval=1)),
     (c.a_chord_calls_back_once, run(gathered(), gathered())),
-]
+]  # fmt: skip
 
 
 def test_each_rule_is_tried():

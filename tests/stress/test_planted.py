@@ -35,8 +35,8 @@ FOUND_BY: list[tuple[str, Callable[[Trial], bool], list[str], str]] = [
 ]
 
 
-FOUND_ELSEWHERE = {"pid-only", "taken-early", "wall-leases", "shy"}
-"""Those that take several consumers or clocks: see the tests of the hazards."""
+FOUND_ELSEWHERE = {"pid-only", "taken-early", "wall-leases", "shy", "backing-off", "disorder", "torn-bulk"}
+"""By the tests of the hazards that it takes."""
 
 
 def test_each_bug_is_tried():

@@ -69,7 +69,7 @@ LAYERS = (
 INSIDE_LAYERS = {
     # storage: the contract, then what the backends share, then the backends
     "liteq.storage": (
-        ("liteq.storage.contract", "liteq.storage.inotify"),
+        ("liteq.storage.contract", "liteq.storage.inotify", "liteq.storage.companion"),
         ("liteq.storage.base",),
         ("liteq.storage.bell",),
         ("liteq.storage.memory", "liteq.storage.file", "liteq.storage.blackhole"),

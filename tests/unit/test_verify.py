@@ -109,7 +109,7 @@ def test_it_changes_nothing(huey, filename):
     names = {path.name for path in filename.parent.iterdir()}
     assert filename.read_bytes() == before
     assert filename.stat().st_mtime_ns == status.st_mtime_ns
-    assert names == {"queue.db", "queue.db-bell", "queue.db-done"} & names
+    assert names == {"queue.db", "queue.db-bell", "queue.db-done", "queue.db-line"} & names
 
 
 def test_what_is_only_in_the_wal_is_seen_and_stays_there(huey, filename):

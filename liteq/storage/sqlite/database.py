@@ -1,10 +1,9 @@
-"""Connections to one file for any number of threads, transactions on them, and the guard against forks."""
+"""Connections to one file for any number of threads and transactions on them."""
 
 from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,9 +12,11 @@ import apsw
 
 from liteq.exceptions import StorageDamaged, StorageError
 from liteq.storage.bell import Bell
+from liteq.storage.sqlite import forks
 from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
 from liteq.storage.sqlite.errors import FROM_FILE, out_of_room, translate
 from liteq.storage.sqlite.files import FileId, file_id, real_of
+from liteq.storage.sqlite.line import Waiter
 
 _CHECKPOINT_TIMEOUT = 0.05
 """Seconds: it keeps writers waiting while it waits for readers, such as a backup."""
@@ -52,18 +53,19 @@ class Database:
         self._idle: list[apsw.Connection] = []
         self._not_durable: set[apsw.Connection] = set()
         self._files: dict[apsw.Connection, FileId | None] = {}
+        self._waiters: dict[apsw.Connection, Waiter] = {}
         self._bound: FileId | None = None
         self._in_use = 0
         self._forked_while_in_use = False
         self._wal_pages = 0
         self._checkpoints = False
         self._local = threading.local()
-        _databases.add(self)
+        forks.guard(self)
 
     def _find_companions(self) -> None:
         """SQLite follows links, and keeps its other files beside the database and not beside the link."""
         real = real_of(self.path)
-        self._wal = f"{real}-wal"
+        self._wal, self._line = f"{real}-wal", f"{real}-line"
         self.work_bell.path, self.done_bell.path = f"{real}-bell", f"{real}-done"
         self.work_bell.like = self.done_bell.like = real
 
@@ -135,7 +137,7 @@ class Database:
             except apsw.BusyError:
                 return  # a long reader: the next commit tries again
             finally:
-                wait_when_busy(connection, self.settings.timeout)
+                connection.set_busy_handler(self._waiters[connection])
             self._wal_pages = 0
 
     def _note_wal_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -201,6 +203,8 @@ class Database:
         connection = open_connection(self.settings)
         self._files[connection] = file_id(self.path)
         self._find_companions()
+        self._waiters[connection] = Waiter(self._line, self.settings.timeout, self.work_bell.like)
+        connection.set_busy_handler(self._waiters[connection])
         self.opened += 1
         if self._checkpoints:
             connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
@@ -228,6 +232,7 @@ class Database:
         self._not_durable.discard(connection)
         self._files.pop(connection, None)
         connection.close()
+        self._waiters.pop(connection).close()
 
     def before_fork(self) -> None:
         """Close what can be closed, and let no thread open anything until the fork is over."""
@@ -269,7 +274,7 @@ class _Write:
         connection = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
         try:
             self._database.set_level(connection, durable=self._durable)
-            connection.execute("BEGIN IMMEDIATE")
+            self._database._waiters[connection].begin(connection)  # noqa: SLF001
         except BaseException as error:
             told = out_of_room(error, connection)
             self._database._give_back(connection)  # noqa: SLF001
@@ -316,35 +321,3 @@ class _Write:
             self._database.work_bell.ring()
         if self._transaction.ended_tasks:
             self._database.done_bell.ring()
-
-
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_forking: list[Database] = []
-_one_fork_at_a_time = threading.Lock()
-
-
-def _before_fork() -> None:
-    _one_fork_at_a_time.acquire()
-    _forking.extend(_databases)  # strong references: all that were locked are unlocked
-    for database in _forking:
-        database.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    while _forking:
-        _forking.pop().after_fork_in_parent()
-    _one_fork_at_a_time.release()
-
-
-def _after_fork_in_child() -> None:
-    while _forking:
-        _forking.pop().after_fork_in_child()
-    _one_fork_at_a_time.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
