@@ -1,0 +1,1 @@
+"""What the history of a run is held against: each promise is a function of a `Run`."""
