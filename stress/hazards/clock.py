@@ -94,7 +94,9 @@ class Setter:
         if storage.peek_result("value") is None or self._begins(probe, within=0.1):
             self._say("something is due or expires long before its time")
         limit = self._exhausted_limit()
-        self._caller.burst(100, milliseconds=5)  # so that something is claimed
+        self._caller.burst(1, milliseconds=1500)  # is claimed for longer than others take to look for claims
+        self._caller.burst(100, milliseconds=5)
+        wait_until(self._trial.huey.running_count)
         self._sleep(seconds) if asleep else self._shift(seconds)
         began = time.monotonic()
         if storage.peek_result("value") is not None:
