@@ -83,14 +83,17 @@ class Trial:
         self._producers: list[subprocess.Popen[bytes]] = []
         self._options = options
         self._application = application
+        self.consumers: list[Consumer] = []
         if prepare is not None:
             prepare(self)
-        self.consumers: list[Consumer] = []
+        self._begin(consumers, [seed * 1000 + number for number in range(producers)])
+
+    def _begin(self, consumers: int, seeds: list[int]) -> None:
         for _ in range(consumers):
             self.add_consumer()
         self.consumer = self.consumers[0]
-        for number in range(producers):
-            self.produce(seed * 1000 + number, home)
+        for seed in seeds:
+            self.produce(seed, self._home)
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
