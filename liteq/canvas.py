@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from liteq import clock
 from liteq.messages import SKIPPED, EndKind, MemberEnd
@@ -96,10 +96,16 @@ def plan(canvases: Sequence[Canvas]) -> list[Task]:
         TypeError: for something that can't be enqueued.
         ValueError: for a task that is in a chord more than once.
     """
-    for canvas in canvases:
+    composed = [canvas for canvas in canvases if not isinstance(canvas, Task)]
+    for canvas in composed:
         _check(canvas)
         _check_once(canvas)
-    return [task for canvas in canvases for task in _tasks(canvas, None)]
+    if composed:
+        return [task for canvas in canvases for task in _tasks(canvas, None)]
+    tasks = cast("list[Task]", list(canvases))
+    for task in tasks:
+        task.gathers = None
+    return tasks
 
 
 def _tasks(canvas: Canvas, joins: tuple[str, int] | None) -> Iterator[Task]:
@@ -133,8 +139,9 @@ def handle_of(huey: ResultHost, canvas: Canvas) -> Result | ResultGroup | ChordR
     if isinstance(canvas, group):
         return ResultGroup([handle_of(huey, task) for task in canvas.tasks])
     if isinstance(canvas, Task):
-        stages = _results(huey, canvas)
-        return ResultGroup(stages) if len(stages) > 1 else stages[0]
+        if canvas.on_complete is None:
+            return Result(huey, canvas)
+        return ResultGroup(_results(huey, canvas))
     members = [_last(m if isinstance(m, Task) else m.callback) for m in canvas.tasks]
     stages = _results(huey, canvas.callback)
     return ChordResult(

@@ -12,6 +12,8 @@ from liteq.results import ResultHost
 from liteq.storage.base import Storage
 from liteq.tasks import Task
 
+_TOLD = (signals.SIGNAL_ENQUEUED, signals.SIGNAL_SCHEDULED)
+
 
 class Enqueueing:
     """Enqueue tasks, groups and chords."""
@@ -50,11 +52,15 @@ class Enqueueing:
             now = clock.now()
             messages = [self.message_of(task) for task in tasks]
             self.storage.put(messages, now)
-            for task, message in zip(tasks, messages, strict=True):
-                self.signals.send(signals.SIGNAL_ENQUEUED, task)
-                if message.due is not None and message.due > now:
-                    self.signals.send(signals.SIGNAL_SCHEDULED, task)
+            if any(map(self.signals.has_receivers, _TOLD)):
+                self._tell(tasks, messages, now)
         return [handle_of(cast("ResultHost", self), canvas) if self.results else None for canvas in canvases]
+
+    def _tell(self, tasks: list[Task], messages: list[Message], now: int) -> None:
+        for task, message in zip(tasks, messages, strict=True):
+            self.signals.send(signals.SIGNAL_ENQUEUED, task)
+            if message.due is not None and message.due > now:
+                self.signals.send(signals.SIGNAL_SCHEDULED, task)
 
     def _run_here(self, tasks: list[Task]) -> None:
         callbacks = [self.message_of(task) for task in tasks if task.gathers]

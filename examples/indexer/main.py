@@ -20,7 +20,7 @@ from app import FOLDER, SCHEMA, STDLIB, count, huey, open_index, read, report, w
 
 from liteq import ResultGroup, ResultTimeout, Task
 
-QUERY = "thread AND lock"
+QUERY = "error OR exception"
 LOG = FOLDER / "consumer.log"
 
 

@@ -13,10 +13,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
 from liteq.storage.sqlite.schema import VERSION
@@ -102,8 +100,8 @@ def _extract(revision: str, target: Path) -> bool:
     except FileNotFoundError:  # no git
         return False
     if done.returncode == 0:
-        with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-            archive.extractall(target, filter="data")
+        target.mkdir()
+        subprocess.run(["tar", "--extract", "--directory", target], input=done.stdout, check=True)
     return done.returncode == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import psutil
 import pytest
 
 from liteq import TaskException
@@ -14,6 +15,8 @@ from .consumer import get, is_alive, started, wait_until
 
 def stop(pid):
     os.kill(pid, signal.SIGSTOP)
+    # Until then it may still read a task that comes meanwhile.
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
 def go_on(pid):

@@ -12,11 +12,16 @@ from stress.history import Event
 
 
 def test_a_killed_producer_leaves_whole_bulks_and_no_lock():
-    report = producers.run(1, 4, 2)
-    assert report.broken == []
-    assert report.faults
-    assert report.figures["cut"]
-    assert report.settled == report.acknowledged > 50
+    cut = 0.0
+    for seed in range(1, 10):
+        report = producers.run(seed, 4, 2)
+        assert report.broken == []
+        assert report.faults
+        assert report.settled == report.acknowledged > 50
+        cut += report.figures["cut"]
+        if cut:
+            return
+    pytest.fail("no bulk was cut off")
 
 
 def test_a_bulk_in_several_transactions_is_found_out():
