@@ -29,7 +29,12 @@ _PATIENCE = 5.0
 _TRIES = 300
 _LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 _LOCK = "left behind"
-_LOCKER = f"import signal, stress.app as a; a.huey.lock_task({_LOCK!r}).acquire(); print(flush=True)\nsignal.pause()"
+_LOCKER = f"""
+import signal, stress.app as a
+a.huey.lock_task({_LOCK!r}).acquire()
+print(flush=True)
+signal.pause()
+"""
 _FORGE = (
     "UPDATE consumer SET pid = ?1 WHERE pid = ?2",
     "UPDATE consumer SET dispatcher_pid = ?1 WHERE dispatcher_pid = ?2",
