@@ -19,6 +19,18 @@ _GAP = 0.003
 """Seconds between two transactions that ought to be one."""
 
 
+class NoFence(SqliteStorage):
+    """The outcome of an attempt that has lost its claim takes effect all the same."""
+
+    def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
+        """See the contract, which this breaks."""
+        held = super().settle(settlements, now)
+        for settlement, holds in zip(settlements, held, strict=True):
+            if not holds:
+                self.apply(settlement, now)
+        return [True] * len(held)
+
+
 class SplitTransaction(SqliteStorage):
     """The end of a claim and its effects are two transactions."""
 
@@ -240,6 +252,7 @@ class EarlyCallback(SqliteStorage):
 
 
 BUGS: Final[dict[str, type[SqliteStorage]]] = {
+    "no-fence": NoFence,
     "split-transaction": SplitTransaction,
     "no-recovery": NoRecovery,
     "pid-only": PidOnly,

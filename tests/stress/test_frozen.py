@@ -19,6 +19,11 @@ def test_claims_that_are_taken_over_too_early_are_found_out():
     assert "no claim is taken before its lease ends" in first
 
 
+def test_outcomes_of_lost_claims_that_take_effect_are_found_out():
+    broken = (line for seed in range(1, 10) for line in run(seed, 2, 2, bug="no-fence").broken)
+    assert any("a claim ends once" in line for line in broken)
+
+
 def test_the_launcher_gives_the_lease(monkeypatch):
     given = []
 

@@ -35,7 +35,16 @@ FOUND_BY: list[tuple[str, Callable[[Trial], bool], list[str], str]] = [
 ]
 
 
-FOUND_ELSEWHERE = {"pid-only", "taken-early", "wall-leases", "shy", "backing-off", "disorder", "torn-bulk"}
+FOUND_ELSEWHERE = {
+    "no-fence",
+    "pid-only",
+    "taken-early",
+    "wall-leases",
+    "shy",
+    "backing-off",
+    "disorder",
+    "torn-bulk",
+}
 """By the tests of the hazards that it takes."""
 
 
