@@ -87,6 +87,8 @@ class Supervisor:
             self._reap()
             self._act(time.monotonic())
         self._templates.end()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # else Python's own end would make it end by a late one
         if self._announced:
             logger.info("Stopped")
         return self._exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -235,6 +236,15 @@ def test_the_supervisor_dies_while_it_drains(app, consume):
     app.open_gate("a")
     consumer.wait_all_dead()
     assert get(result) == worker
+
+
+def test_signals_to_the_very_end_change_nothing(app, consume):
+    """Not even those that arrive while Python itself ends."""
+    consumer = consume()
+    while consumer.process.poll() is None:
+        consumer.process.send_signal(signal.SIGTERM)
+        time.sleep(0.0005)
+    assert consumer.wait() == 0
 
 
 def test_start_and_stop_at_any_moment(app, launch):
