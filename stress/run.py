@@ -41,7 +41,7 @@ def main() -> int:
         os.environ[LAST] = arguments.last
     print(f"seed {arguments.seed}", flush=True)
     reports = []
-    for name in arguments.hazards or HAZARDS:
+    for name in (name for name in arguments.hazards or HAZARDS if name not in arguments.without):
         reports.append(run(name, arguments.seed, arguments.seconds, arguments.workers))
         print(reports[-1].line(), flush=True)
         if arguments.json:
@@ -57,6 +57,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("hazards", nargs="*", metavar="hazard", help=", ".join(HAZARDS))
+    parser.add_argument("--without", action="append", default=[], metavar="HAZARD", help="leave this one out")
     parser.add_argument("--seconds", type=float, default=60, help="load of each hazard (60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--workers", type=int, default=4)
@@ -66,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the reports to a file")
     arguments = parser.parse_args()
-    unknown = set(arguments.hazards) - set(HAZARDS)
+    unknown = {*arguments.hazards, *arguments.without} - set(HAZARDS)
     if unknown:
         parser.error(f"no hazard {', '.join(sorted(unknown))}; there are {', '.join(HAZARDS)}")
     return arguments
