@@ -114,8 +114,10 @@ def locked(number: int, milliseconds: float = 0) -> int:
     try:
         with huey.lock_task("lock"):
             note(h.ENTERED, name="lock", room=1)
-            work(milliseconds)
-            note(h.LEFT, name="lock")
+            try:
+                work(milliseconds)
+            finally:  # it may be interrupted
+                note(h.LEFT, name="lock")
     except TaskLockedException:
         pass
     return number
@@ -129,8 +131,10 @@ def crowded(number: int, milliseconds: float = 0) -> int:
     place = semaphore.acquire()
     if place is not None:
         note(h.ENTERED, name="semaphore", room=2)
-        work(milliseconds)
-        note(h.LEFT, name="semaphore")
+        try:
+            work(milliseconds)
+        finally:
+            note(h.LEFT, name="semaphore")
         semaphore.release(place)
     return number
 
