@@ -16,16 +16,14 @@ from typing import Any
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageError
-from liteq.messages import BACK, ClaimKey, Disposition, Settlement, Verdict
-from liteq.outcomes import dead_outcome
 from liteq.workers import wire
 from liteq.workers.aftermath import Aftermath
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
 from liteq.workers.control import Control, adopt
+from liteq.workers.crew import Crew
 from liteq.workers.deputy import Deputy, Orphan
 from liteq.workers.health import Health
-from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger
 from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
@@ -81,17 +79,15 @@ class Dispatcher:
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._notes = Notes(huey.storage, board)
-        self._inheritance = Inheritance(huey.storage.held(owner, wire.MAX_PAYLOAD))
+        self._selector = selectors.DefaultSelector()
+        self._crew = Crew(
+            huey, owner, self._pool, control, board, journal, self._aftermath, self._ledger, self._selector
+        )
         self._buried: list[int] = []
         self._outage = Outage(huey.storage)
-        self._interrupted = False
-        self._draining = False
         self._finishing = False
         self._leaving = False
-        for packet in journal.take_over():
-            self._take_report(packet, None)
         control.socket.setblocking(False)
-        self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, control)
         if self._watch.source is not None:
             self._selector.register(self._watch.source, selectors.EVENT_READ, self._watch)
@@ -106,14 +102,18 @@ class Dispatcher:
                 self._huey.storage.unregister(self._owner)
         self._watch.close()
         self._huey.storage.close()
-        return EXIT_INTERRUPTED if self._interrupted else int(self._outage.is_hopeless)
+        return EXIT_INTERRUPTED if self._crew.interrupted else int(self._outage.is_hopeless)
+
+    @property
+    def _is_claiming(self) -> bool:
+        return not (self._crew.draining or self._leaving or self._crew.is_inheriting)
 
     def _is_finished(self) -> bool:
         if self._outage.is_hopeless:
             return True
         if not (self._ledger.is_clear and (self._leaving or self._aftermath.is_clear)):
             return False
-        return self._leaving or (self._finishing and self._pool.is_empty and not self._inheritance.is_open)
+        return self._leaving or (self._finishing and self._pool.is_empty and not self._crew.is_inheriting)
 
     def _timeout(self) -> float:
         """Seconds until there is something to do even if nothing arrives."""
@@ -124,12 +124,11 @@ class Dispatcher:
             return 0
         waits = [
             self._watch.timeout(),
-            None if self._draining else clock.seconds_until(self._ledger.next_due(), now),
+            clock.seconds_until(self._ledger.next_due(), now) if self._is_claiming else None,
             clock.seconds_until(self._pool.next_stuck(), monotonic),
             clock.seconds_until(self._health.next_look(self._pool), monotonic),
             clock.seconds_until(self._deputy.deadline, monotonic),
             clock.seconds_until(min(self._chores.next_extension, self._chores.next_pruning), monotonic),
-            clock.seconds_until(self._inheritance.deadline, monotonic),
             clock.seconds_until(self._notes.next_look(self._pool), monotonic),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
@@ -142,7 +141,7 @@ class Dispatcher:
         for key, _ in events:
             if isinstance(key.data, Worker):
                 if self._pool.get(key.data.token) is not None:  # not buried by an event before this one
-                    self._read_reports(key.data)
+                    self._crew.read_reports(key.data)
             elif isinstance(key.data, Orphan):
                 self._selector.unregister(key.fileobj)
                 self._orphan_ended(key.data)
@@ -162,34 +161,6 @@ class Dispatcher:
         self._health.storage_changed()
         self._beat.storage_changed()
 
-    def _read_reports(self, worker: Worker) -> None:
-        for packet in worker.reports(self._journal):
-            self._take_report(packet, worker)
-
-    def _take_report(self, packet: bytes, worker: Worker | None) -> None:
-        try:
-            report = wire.unpack_report(packet)
-        except wire.Garbled as error:
-            who = "A worker" if worker is None else f"Worker {worker.index + 1} (pid {worker.pid})"
-            logger.error("%s has sent rubbish, which is ignored: %s", who, error)  # noqa: TRY400 -- it says all
-            return
-        if report.is_leaving:
-            if worker is not None:
-                self._retire(worker)
-            return
-        claim = worker.reported(report, clock.monotonic()) if worker is not None else None
-        claim = claim or self._inheritance.take((report.seq, report.attempt))
-        attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
-        if report.outcome is None:
-            return  # the worker has settled it
-        outcome = report.outcome
-        self._interrupted = self._interrupted or (self._draining and outcome.status == "interrupted")
-        if outcome.disposition is Disposition.DEAD and claim is not None:
-            logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
-            outcome = dead_outcome(self._huey, claim, outcome.reason)
-        key = ClaimKey(report.seq, report.attempt, self._owner)
-        self._ledger.settle(Settlement(key, outcome, attempted))
-
     def _read_control(self) -> None:
         while True:
             try:
@@ -198,7 +169,9 @@ class Dispatcher:
                 return
             if received is None:
                 self._selector.unregister(self._control)
-                self._drain()
+                # Workers of which it could not tell any more: what they have is for the next consumer.
+                self._leaving = self._leaving or self._crew.is_inheriting
+                self._crew.drain()
                 self._finishing = True
                 self._watch_orphans()
                 return
@@ -215,89 +188,29 @@ class Dispatcher:
 
     def _orphan_ended(self, orphan: Orphan) -> None:
         self._deputy.has_ended(orphan)
-        self._bury(orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False))
+        self._crew.bury(orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False))
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:
             case wire.Attach():
-                self._attach(message, *ends)
+                self._crew.attach(message, *ends)
+                self._ledger.look = True
             case wire.Attached():
-                self._inheritance.workers_known(clock.monotonic())
+                self._crew.all_attached()
             case wire.Gone():
                 if (worker := self._pool.get(message.token)) is not None:
-                    self._bury(worker, message)
+                    self._crew.bury(worker, message)
                 self._buried.append(message.token)
             case wire.Retire(token):
                 if (worker := self._pool.get(token)) is not None:
-                    self._retire(worker)
+                    self._crew.retire(worker)
             case wire.Drain():
-                self._drain()
+                self._crew.drain()
             case wire.Finish():
-                self._drain()
+                self._crew.drain()
                 self._finishing = True
             case wire.Leave():
                 self._leaving = True
-
-    # Workers
-
-    def _attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
-        worker = Worker(message.token, message.place, message.pid, line, far_end, message.since)
-        if self._inheritance.is_open:
-            self._take_back(worker)
-        attempt = message.last or self._board.read(message.place)
-        running = self._inheritance.take(attempt) or self._aftermath.concluding(attempt)
-        if running is not None:
-            worker.is_running(running, clock.monotonic())
-        self._pool.add(worker)
-        self._selector.register(line, selectors.EVENT_READ, worker)
-        if not self._aftermath.is_concluded:
-            self._read_reports(worker)  # it may have concluded something, of which no other is to be told
-        if self._draining:
-            self._retire(worker)
-        self._ledger.look = True
-
-    def _take_back(self, worker: Worker) -> None:
-        """Give the queue back what a worker has not started."""
-        for attempt in worker.take_back():
-            claim = worker.in_hand.pop(attempt, None) or self._inheritance.take(attempt)
-            if claim is not None and not self._aftermath.taken_back(claim):
-                self._ledger.settle(Settlement(claim.key, BACK))
-
-    def _retire(self, worker: Worker) -> None:
-        worker.retiring = True
-        self._take_back(worker)
-
-    def _stop(self, worker: Worker, verdict: Verdict, why: str) -> None:
-        """Have the supervisor end what a worker is at; with NONE, only take back what it is not."""
-        attempt = self._board.read(worker.index)
-        if not verdict:
-            self._take_back(worker)
-            self._ledger.look = True
-            return
-        self._retire(worker)
-        claim = worker.in_hand.get(attempt)
-        if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other any more
-            logger.warning(
-                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, why or verdict.name.lower()
-            )
-            worker.condemned = True
-            self._control.send(wire.Condemn(worker.token, attempt, verdict, why))
-
-    def _bury(self, worker: Worker, gone: wire.Gone) -> None:
-        """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
-        self._selector.unregister(worker.line)
-        self._read_reports(worker)
-        self._take_back(worker)
-        running = worker.in_hand.values()
-        self._interrupted = self._interrupted or (self._draining and gone.requested and bool(running))
-        self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))
-        self._pool.remove(worker)
-
-    def _drain(self) -> None:
-        self._draining = True
-        self._inheritance.workers_known(clock.monotonic())
-        for worker in self._pool:
-            self._retire(worker)
 
     # A turn
 
@@ -306,8 +219,8 @@ class Dispatcher:
         self._deputy.enforce(monotonic)
         if self._outage.holds(monotonic):
             return
-        claiming = not (self._draining or self._leaving)
-        if self._draining:
+        claiming = self._is_claiming
+        if self._crew.draining:
             self._ledger.settle(*self._aftermath.give_up())
         try:
             self._rearrange(monotonic)
@@ -329,13 +242,12 @@ class Dispatcher:
     def _rearrange(self, monotonic: int) -> None:
         """Take back what should not wait any longer where it is, and stop what should have ended."""
         for order in self._health.look(self._pool, monotonic):
-            self._stop(*order)
+            self._crew.stop(*order)
         overtaken = self._ledger.outranks(self._pool) or self._ledger.holds_back(self._pool)
         for worker in self._pool:
             if overtaken or worker.is_stuck(monotonic):
-                self._take_back(worker)
+                self._crew.take_back(worker)
                 self._ledger.look = True
-        self._ledger.settle(*self._inheritance.unaccounted(monotonic, self._huey, self._pool))
 
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""

@@ -91,7 +91,7 @@ class Health:
         """
         for worker, verdict in self._watchdog.doomed(pool, now):
             yield Order(worker, verdict)
-        if now < self._next:
+        if now < self._next and not self._has_newcomers(pool):
             return
         self._next = now + self._every
         for worker in pool:
@@ -106,6 +106,10 @@ class Health:
                 chart.runs = worker.handed_out
         yield from self._aged(pool, now)
         self._charts = {t: chart for t, chart in self._charts.items() if pool.get(t) is not None}
+
+    def _has_newcomers(self, pool: Pool) -> bool:
+        """Whether there are workers whose memory is to be looked at before they get their first task."""
+        return self._limit is not None and any(worker.token not in self._charts for worker in pool)
 
     def _of_memory(self, worker: Worker, chart: Chart, now: int) -> Iterator[Order]:
         if self._limit is None or worker.condemned:

@@ -95,7 +95,7 @@ class Ledger:
         if claiming:
             self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
-        self.look = room <= len(claims) if room else self.look or bool(settlements)
+        self.look = room <= len(claims) if claiming and room else self.look or bool(settlements)
         _warn_of_lost(settlements, held)
 
     def outranks(self, pool: Pool) -> bool:

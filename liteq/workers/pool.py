@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 
 from liteq.messages import Claim, Verdict
-from liteq.workers.shared import Journal
+from liteq.workers.shared import Board, Journal
 from liteq.workers.wire import STOP_PACKET, Assignment, Report, pack_task, receive_all, unpack_task
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
@@ -32,11 +32,19 @@ class Worker:
         pid: its process.
         line: the dispatcher's end of the line to it.
         far_end: a duplicate of its own end: what it has not read yet can be taken back from there.
+        board: where its epochs are noted.
         since: when it was ready, in microseconds of the monotonic clock.
     """
 
     def __init__(
-        self, token: int, index: int, pid: int, line: socket.socket, far_end: socket.socket, since: int = 0
+        self,
+        token: int,
+        index: int,
+        pid: int,
+        line: socket.socket,
+        far_end: socket.socket,
+        board: Board,
+        since: int = 0,
     ) -> None:
         self.token = token
         self.index = index
@@ -44,6 +52,10 @@ class Worker:
         self.since = since
         self.line = line
         self._far_end = far_end
+        self._board = board
+        self._epoch = board.epoch(index)
+        self._last_of_before: Attempt | None = None
+        """The last task of the epoch before: it runs, or comes back."""
         self.in_hand: dict[Attempt, Claim] = {}
         self.handed_out = 0
         self.retiring = False
@@ -61,7 +73,7 @@ class Worker:
     @property
     def room(self) -> int:
         """How many more tasks it should get: one if it is idle, more the shorter its tasks are."""
-        if self.retiring or self.halted or self._full:
+        if self.retiring or self.halted or self._full or self._last_of_before in self.in_hand:
             return 0
         depth = min(_MAX_DEPTH, 1 + int(_PREFETCHED_TIME / max(self._duration, 1.0)))
         held = len(self.in_hand)
@@ -75,7 +87,7 @@ class Worker:
 
     def hand_out(self, claim: Claim, now: int, verdict: Verdict = Verdict.NONE) -> bool:
         """Give it a task; False if there is no room for it in its line."""
-        if not self.send(pack_task(claim, verdict, now)):
+        if not self.send(pack_task(claim, verdict, now, self._epoch)):
             return False
         if not self.in_hand:
             self.last_report = now
@@ -99,10 +111,13 @@ class Worker:
         self.last_report = self.look_at = now
 
     def reported(self, report: Report, now: int) -> Claim | None:
-        """Take note of an outcome; the claim that it ends, if the worker had it."""
+        """Take note of an outcome, or of a return; the claim that it ends, if the worker had it."""
         self._full = False
         self.last_report = now
-        self._duration += _SMOOTHING * (report.duration - self._duration)
+        if report.is_return:
+            self.handed_out -= 1
+        else:
+            self._duration += _SMOOTHING * (report.duration - self._duration)
         claim = self.in_hand.pop((report.seq, report.attempt), None)
         self.look_at = now + _LOOK_AFTER if self.in_hand else None
         return claim
@@ -112,8 +127,13 @@ class Worker:
         return self.waiting > 0 and now - self.last_report > _STUCK_AFTER
 
     def take_back(self) -> list[Attempt]:
-        """Take back the tasks that it has not started; from here on it can't start them."""
+        """Take back the tasks that it has not started; from here on it can't start them.
+
+        The one that it reads in this instant, it gives back itself; until that is known, it gets no others,
+        which would overtake it.
+        """
         taken: list[Attempt] = []
+        self._epoch = self._board.begin_epoch(self.index)
         self._full = False
         for packet in receive_all(self._far_end):
             assignment = unpack_task(packet)
@@ -123,6 +143,8 @@ class Worker:
                 continue  # an announcement that nobody has heard
             taken.append((assignment.key.seq, assignment.key.attempt))
             self.handed_out -= 1
+        gone = set(taken)
+        self._last_of_before = next((a for a in reversed(self.in_hand) if a not in gone), None)
         # Whatever it runs now is not what it has been measured by.
         self._duration = max(self._duration, _UNKNOWN)
         return taken

@@ -2,7 +2,8 @@
 
 Between dispatcher and worker a packet is one task or one outcome. The kernel gives each packet to exactly one
 reader, so whatever a worker has not read yet can be taken back: the dispatcher reads it from the worker's own
-end. Payloads that do not fit a packet go through storage.
+end. What the worker reads in the same instant it gives back itself (see `Board`). Payloads that do not fit a
+packet go through storage.
 """
 
 from __future__ import annotations
@@ -14,18 +15,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from liteq.messages import Attempted, Claim, ClaimKey, Disposition, EndKind, Join, Message, Outcome, Verdict
+from liteq.messages import (
+    BACK,
+    Attempted,
+    Claim,
+    ClaimKey,
+    Disposition,
+    EndKind,
+    Join,
+    Message,
+    Outcome,
+    Verdict,
+)
 
 MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
 """Bytes of a task or an outcome that still travel in a packet."""
 
-_HEADER = struct.Struct("<BQQQBQ")
+_HEADER = struct.Struct("<BQQQBQQ")
 _RUN, _RUN_LARGE, _STOP, _TELL = 1, 2, 3, 4
 _REVOKED, _AT_MOST_ONCE, _GATHERS = 1, 2, 4
 _VERDICT_SHIFT = 3
 
-STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0, 0)
+STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0, 0, 0)
 
 
 def packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -47,6 +59,8 @@ class Assignment(NamedTuple):
     """It is a chord's callback: the ends of the members are to be read from storage."""
     handed_out: int = 0
     """Then its claim was sure to hold (monotonic microseconds)."""
+    epoch: int = 0
+    """See `Board`."""
 
 
 class Announcement(NamedTuple):
@@ -57,13 +71,14 @@ class Announcement(NamedTuple):
     """The task; None if there was none, or if it is too large for a packet."""
 
 
-def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE, now: int = 0) -> bytes:
-    """The packet of a claimed task that is handed out now."""
+def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE, now: int = 0, epoch: int = 0) -> bytes:
+    """The packet of a claimed task that is handed out now, in this epoch of its worker."""
     data = b"" if claim.data is None else claim.data
     large = claim.data is None or len(data) > MAX_PAYLOAD
     flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
     flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
-    header = _HEADER.pack(_RUN_LARGE if large else _RUN, claim.seq, claim.attempt, claim.owner, flags, now)
+    kind = _RUN_LARGE if large else _RUN
+    header = _HEADER.pack(kind, claim.seq, claim.attempt, claim.owner, flags, now, epoch)
     return header if large else header + data
 
 
@@ -72,12 +87,12 @@ def pack_announcement(announcement: Announcement) -> bytes:
     signals, data = announcement
     if data is not None and len(data) > MAX_PAYLOAD:
         data = None
-    return _HEADER.pack(_TELL, 0, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
+    return _HEADER.pack(_TELL, 0, 0, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
 
 
 def unpack_task(packet: bytes) -> Assignment | Announcement | None:
     """The task or the announcement of a packet; None for the order to stop."""
-    kind, seq, attempt, owner, flags, handed_out = _HEADER.unpack_from(packet)
+    kind, seq, attempt, owner, flags, handed_out, epoch = _HEADER.unpack_from(packet)
     if kind == _STOP:
         return None
     if kind == _TELL:
@@ -92,6 +107,7 @@ def unpack_task(packet: bytes) -> Assignment | Announcement | None:
         verdict,
         bool(flags & _GATHERS),
         handed_out,
+        epoch,
     )
 
 
@@ -112,6 +128,11 @@ class Report(NamedTuple):
         """Whether the worker says by it that it runs nothing more."""
         return not self.seq
 
+    @property
+    def is_return(self) -> bool:
+        """Whether the worker gives the task back, which it has not started."""
+        return self.outcome is not None and not self.started
+
     def attempted(self, worker: int | None) -> Attempted:
         """What is known of the attempt, which ran in that process."""
         return Attempted(self.started, self.duration, worker)
@@ -120,6 +141,11 @@ class Report(NamedTuple):
 def pack_leaving() -> bytes:
     """The packet of a worker that runs nothing more, and ends: a report on nothing."""
     return pack_report(Report(0, 0, 0, None))
+
+
+def pack_return(key: ClaimKey) -> bytes:
+    """The packet of a worker that gives a task back, because the epoch was over when it came to it."""
+    return pack_report(Report(key.seq, key.attempt, 0, BACK))
 
 
 def pack_report(report: Report) -> bytes:

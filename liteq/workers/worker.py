@@ -31,6 +31,7 @@ from liteq.workers.wire import (
     Report,
     pack_leaving,
     pack_report,
+    pack_return,
     unpack_task,
 )
 
@@ -106,7 +107,11 @@ class Worker:
                 # We stood still, and the claim may be another's by now: what is read from storage is ours.
                 assignment = assignment._replace(data=None)
             began, started = clock.now(), time.perf_counter_ns()
-            self._board.write(self._index, assignment.key.seq, assignment.key.attempt, began)
+            key = assignment.key
+            if not self._board.begin(self._index, key.seq, key.attempt, began, assignment.epoch):
+                self._send(pack_return(key))
+                self._board.clear(self._index)
+                continue
             outcome = self._run(assignment)
             if os.getpid() != self._pid:
                 os._exit(0)  # a task forked, and its child came back here: it is not a worker
@@ -166,15 +171,20 @@ class Worker:
             if not self._settle(assignment, outcome, attempted):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
+        if not self._send(packet) and not large:
+            # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
+            self._settle_alone(assignment, outcome, attempted)
+
+    def _send(self, packet: bytes) -> bool:
+        """Send to the dispatcher; False if there is none and will be none, so that the worker is to end."""
         try:
             self._line.send(packet)
         except (BrokenPipeError, ConnectionResetError):
-            # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
-            if not large:
-                self._settle_alone(assignment, outcome, attempted)
             self._stopping = True
+            return False
         except OSError as error:
             _cut_off(error)
+        return True
 
     def _settle_alone(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
         try:

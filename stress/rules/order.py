@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -33,32 +32,17 @@ def one_worker_keeps_the_priorities(run: Run) -> Iterator[str]:
 
 
 def _overtakings(run: Run, line: list[Event]) -> Iterator[tuple[Event, Event]]:
-    """Who was overtaken, and by whom.
-
-    It does not count as long as a task waits inside of a worker that it is then taken back from: meanwhile
-    that worker may have gone on with the ones behind it.
-    """
-    first, returns = _first_starts(run), _returns(run)
-    before: list[tuple[int, int, Event]] = []
+    """Who was overtaken, and by whom; of each that overtook others, one of them."""
+    first = _first_starts(run)
+    latest: tuple[int, Event] | None = None
     for event in line:
         if event.id not in first:
             continue
         start = first[event.id]
-        for _, returned, one in before[bisect(before, (start, 0)) :]:
-            if returned < start:
-                yield one, event
-                break
-        insort(before, (start, returns.get(event.id, -1), event))
-
-
-def _returns(run: Run) -> dict[str, int]:
-    """Where in the history each task was last taken back from a worker that had not started it."""
-    ids = run.ids()
-    return {
-        ids.get(event.seq, ""): place
-        for place, event in enumerate(run.events)
-        if event.kind == h.SETTLED and event.detail["status"] == "released"
-    }
+        if latest is not None and start < latest[0]:
+            yield latest[1], event
+        else:
+            latest = start, event
 
 
 def _first_starts(run: Run) -> dict[str, int]:

@@ -145,13 +145,6 @@ SOUND: list[tuple[c.Rule, Run]] = [
     (c.nothing_runs_after_its_end, run(expired(), settled(attempt=2), started())),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("a"), started("b"), workers=1)),
     (c.one_worker_keeps_the_order, run(called("a"), called("b"), started("b"), started("a"), workers=2)),
-    (
-        c.one_worker_keeps_the_order,
-        run(
-            called("a"), called("b"), claimed("a"), started("b", seq=2),
-            settled(status="released"), started("a"), workers=1,
-        ),
-    ),
     (c.a_bulk_is_whole_or_not_there, run(bulk(h.ANNOUNCED, size=2))),
     (
         c.a_bulk_is_whole_or_not_there,

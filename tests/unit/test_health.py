@@ -48,7 +48,7 @@ class Ward:
             os.read(ready, 1)
             os.close(ready)
             os.close(told)
-            self.workers.append(Worker(index + 1, index, pid, line, far.dup()))
+            self.workers.append(Worker(index + 1, index, pid, line, far.dup(), self.board))
             self._ends.append(far)
             self.pool.add(self.workers[-1])
 

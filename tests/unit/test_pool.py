@@ -1,6 +1,8 @@
 """What the dispatcher knows of its workers, with real lines to workers that are played by the test."""
 
 import threading
+import time
+from bisect import insort
 
 import pytest
 
@@ -8,12 +10,13 @@ from liteq.messages import Claim, Outcome
 from liteq.messages import Disposition as D
 from liteq.workers import pool as pool_module
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.shared import Journal
+from liteq.workers.shared import Board, Journal
 from liteq.workers.wire import (
     MAX_PACKET,
     MAX_PAYLOAD,
     Report,
     pack_report,
+    pack_return,
     packet_pair,
     unpack_report,
     unpack_task,
@@ -42,7 +45,7 @@ class Played:
         return assignment and assignment.key.seq
 
     def report(self, seq, duration=100, attempt=1):
-        self.end.send(pack_report(Report(seq, attempt, duration, Outcome(D.DONE, "complete"))))
+        self.end.send(pack_report(Report(seq, attempt, duration, Outcome(D.DONE, "complete"), started=1)))
 
 
 class Line:
@@ -50,7 +53,8 @@ class Line:
 
     def __init__(self, token=1):
         line, far = packet_pair()
-        self.worker = Worker(token, token - 1, 1000 + token, line, far)
+        self.board = Board(token)
+        self.worker = Worker(token, token - 1, 1000 + token, line, far, self.board)
         self.worker._duration = float(PREFETCHED)  # known by tasks of middling length
         self.journal = Journal()
         self.process = Played(far.dup())
@@ -214,6 +218,54 @@ def test_every_task_is_either_read_or_taken_back(line, worker):
     assert sorted(read + taken) == list(range(1, seq + 1))
 
 
+def test_nothing_overtakes_what_is_taken_back(line, worker):
+    """However the two race: what the process reads meanwhile it gives back, and until then it gets no more."""
+    total, ran = 300, []
+
+    def process():
+        while len(ran) < total:
+            assignment = unpack_task(line.process.end.recv(MAX_PACKET))
+            key = assignment.key
+            if line.board.begin(0, key.seq, key.attempt, 1, assignment.epoch):
+                ran.append(key.seq)
+                line.process.report(key.seq)
+            else:
+                line.process.end.send(pack_return(key))
+            line.board.clear(0)
+
+    queue = list(range(1, total + 1))
+    thread = threading.Thread(target=process, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while len(ran) < total and time.monotonic() < deadline:
+        for report in line.reports():
+            given_back = report.is_return and worker.in_hand.get((report.seq, report.attempt))
+            worker.reported(report, 0)
+            if given_back:
+                insort(queue, report.seq)
+        worker._duration = 1.0  # as if they were short: what is in doubt is all that holds it back
+        while queue and worker.room and worker.hand_out(claim(queue[0]), 0):
+            queue.pop(0)
+        for attempt in worker.take_back():
+            worker.in_hand.pop(attempt)
+            insort(queue, attempt[0])
+    assert ran == list(range(1, total + 1))
+
+
+def test_until_it_is_known_what_it_had_read_it_gets_nothing(line, worker):
+    line.give(claim(1), claim(2), claim(3))
+    line.process.read()
+    for attempt in worker.take_back():
+        worker.in_hand.pop(attempt)
+    worker._duration = 1.0
+    assert worker.room == 0
+    line.process.end.send(pack_return(claim(1).key))
+    (report,) = line.reports()
+    assert worker.reported(report, 0) == claim(1)
+    assert worker.room > 0
+    assert worker.handed_out == 0
+
+
 def test_what_was_taken_back_is_not_counted_as_handed_out(line, worker):
     line.give(claim(1), claim(2), claim(3))
     line.process.read()
@@ -267,7 +319,7 @@ def test_a_task_of_the_dispatcher_before_this_one(line, worker):
 
 
 def test_nothing_waits_behind_a_task_of_a_worker_that_is_new():
-    worker = Worker(1, 0, 1001, *packet_pair())
+    worker = Worker(1, 0, 1001, *packet_pair(), Board(1))
     assert worker.room == 1
     assert worker.hand_out(claim(1), 0)
     assert worker.room == 0

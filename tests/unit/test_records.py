@@ -345,7 +345,8 @@ def test_each_long_attempt_is_noted_once():
     storage.put([Message("a", "app.task", b"")], 0)
     (first,) = storage.claim(1, 1, now=0, lease=1)
     line, far_end = packet_pair()
-    worker, pool, board = Worker(1, 0, 100, line, far_end), Pool(None), Board(1)
+    pool, board = Pool(None), Board(1)
+    worker = Worker(1, 0, 100, line, far_end, board)
     pool.add(worker)
     notes = Notes(storage, board)
     assert notes.next_look(pool) is None

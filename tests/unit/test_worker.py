@@ -28,12 +28,12 @@ def claim_one(huey):
     return claim
 
 
-def work(huey, line, packet):
+def work(huey, line, packet, board=None):
     """A worker gets one packet, and then the order to stop; its report."""
     ours, theirs = line
     ours.send(packet)
     ours.send(STOP_PACKET)
-    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, Board(1), LEASE).work()
+    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, board or Board(1), LEASE).work()
     return unpack_report(ours.recv(MAX_PACKET))
 
 
@@ -67,3 +67,24 @@ def test_it_does_not_begin_what_another_has_taken_over(sqlite, line, ran):
     report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - LEASE))
     assert calls == []
     assert report.outcome == BACK
+
+
+def test_it_gives_back_what_it_was_handed_in_an_epoch_that_is_over(sqlite, line, ran):
+    calls, claim = ran
+    board = Board(1)
+    epoch = board.begin_epoch(0)
+    packet = pack_task(claim, now=clock.monotonic(), epoch=epoch)
+    board.begin_epoch(0)
+    report = work(sqlite, line, packet, board)
+    assert calls == []
+    assert report.is_return
+    assert (report.seq, report.attempt) == (claim.seq, claim.attempt)
+    assert board.read(0) == (0, 0)
+
+
+def test_it_runs_what_it_was_handed_in_this_epoch(sqlite, line, ran):
+    calls, claim = ran
+    board = Board(1)
+    report = work(sqlite, line, pack_task(claim, now=clock.monotonic(), epoch=board.begin_epoch(0)), board)
+    assert calls == ["a"]
+    assert not report.is_return

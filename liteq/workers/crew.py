@@ -1,0 +1,172 @@
+"""The dispatcher's dealings with its workers: what they are given, what they say, what they leave."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+
+from liteq import clock
+from liteq.api import Huey
+from liteq.messages import BACK, Claim, ClaimKey, Disposition, Settlement, Verdict
+from liteq.outcomes import dead_outcome
+from liteq.workers import wire
+from liteq.workers.aftermath import Aftermath
+from liteq.workers.control import Control
+from liteq.workers.inheritance import Inheritance
+from liteq.workers.ledger import Ledger
+from liteq.workers.pool import Pool, Worker
+from liteq.workers.shared import Board, Journal
+
+logger = logging.getLogger("huey.consumer")
+
+
+class Crew:
+    """Attaches workers, hears their reports, takes back, stops and buries; what that settles is the ledger's.
+
+    Args:
+        huey: the application's queue.
+        owner: the consumer's id in storage.
+        pool: the workers.
+        control: the line to the supervisor.
+        board: tells what each worker is at.
+        journal: reports that the dispatcher before this one had read and not committed.
+        aftermath: what is to be done about attempts that ended with their workers.
+        ledger: settles.
+        selector: waits for the workers' lines.
+
+    Raises:
+        StorageError: if storage fails.
+    """
+
+    def __init__(
+        self,
+        huey: Huey,
+        owner: int,
+        pool: Pool,
+        control: Control,
+        board: Board,
+        journal: Journal,
+        aftermath: Aftermath,
+        ledger: Ledger,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._huey = huey
+        self._owner = owner
+        self._pool = pool
+        self._control = control
+        self._board = board
+        self._journal = journal
+        self._aftermath = aftermath
+        self._ledger = ledger
+        self._selector = selector
+        self._inheritance = Inheritance(huey.storage.held(owner, wire.MAX_PAYLOAD))
+        self.draining = False
+        self.interrupted = False
+        """Running tasks were ended by a stop."""
+        for packet in journal.take_over():
+            self._take_report(packet, None)
+
+    @property
+    def is_inheriting(self) -> bool:
+        """Whether there are claims of the dispatcher before this one whose fate is not known."""
+        return self._inheritance.is_open
+
+    def all_attached(self) -> None:
+        """All workers that live have been told of: what none of them has never reached one."""
+        self._ledger.settle(*self._inheritance.close())
+
+    def attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
+        """A worker is ready, or was when the dispatcher before this one was there."""
+        worker = Worker(message.token, message.place, message.pid, line, far_end, self._board, message.since)
+        inheriting = self._inheritance.is_open
+        if inheriting:
+            self.take_back(worker)
+        attempt = message.last or self._board.read(message.place)
+        running = self._inheritance.take(attempt) or self._aftermath.concluding(attempt)
+        if running is not None:
+            worker.is_running(running, clock.monotonic())
+        self._pool.add(worker)
+        self._selector.register(line, selectors.EVENT_READ, worker)
+        if inheriting or not self._aftermath.is_concluded:
+            self.read_reports(worker)  # what it has concluded, nobody else is to have
+        if self.draining:
+            self.retire(worker)
+
+    def take_back(self, worker: Worker) -> None:
+        """Give the queue back what a worker has not started."""
+        for attempt in worker.take_back():
+            self._give_back(worker.in_hand.pop(attempt, None) or self._inheritance.take(attempt))
+
+    def _give_back(self, claim: Claim | None) -> None:
+        if claim is not None and not self._aftermath.taken_back(claim):
+            self._ledger.settle(Settlement(claim.key, BACK))
+
+    def retire(self, worker: Worker) -> None:
+        """Let a worker end once it has done what it is at."""
+        worker.retiring = True
+        self.take_back(worker)
+
+    def stop(self, worker: Worker, verdict: Verdict, why: str) -> None:
+        """Have the supervisor end what a worker is at; with NONE, only take back what it is not."""
+        attempt = self._board.read(worker.index)
+        if not verdict:
+            self.take_back(worker)
+            self._ledger.look = True
+            return
+        self.retire(worker)
+        claim = worker.in_hand.get(attempt)
+        if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other any more
+            logger.warning(
+                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, why or verdict.name.lower()
+            )
+            worker.condemned = True
+            self._control.send(wire.Condemn(worker.token, attempt, verdict, why))
+
+    def bury(self, worker: Worker, gone: wire.Gone) -> None:
+        """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
+        self._selector.unregister(worker.line)
+        self.read_reports(worker)
+        self.take_back(worker)
+        running = worker.in_hand.values()
+        self.interrupted = self.interrupted or (self.draining and gone.requested and bool(running))
+        self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))
+        self._pool.remove(worker)
+
+    def drain(self) -> None:
+        """Let all workers end, those as well that are attached from here on."""
+        self.draining = True
+        for worker in self._pool:
+            self.retire(worker)
+
+    def read_reports(self, worker: Worker) -> None:
+        """Hear what a worker has reported."""
+        for packet in worker.reports(self._journal):
+            self._take_report(packet, worker)
+
+    def _take_report(self, packet: bytes, worker: Worker | None) -> None:
+        try:
+            report = wire.unpack_report(packet)
+        except wire.Garbled as error:
+            who = "A worker" if worker is None else f"Worker {worker.index + 1} (pid {worker.pid})"
+            logger.error("%s has sent rubbish, which is ignored: %s", who, error)  # noqa: TRY400 -- it says all
+            return
+        if report.is_leaving:
+            if worker is not None:
+                self.retire(worker)
+            return
+        claim = worker.reported(report, clock.monotonic()) if worker is not None else None
+        claim = claim or self._inheritance.take((report.seq, report.attempt))
+        if report.is_return:
+            self._give_back(claim)
+            return
+        attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
+        if report.outcome is None:
+            return  # the worker has settled it
+        outcome = report.outcome
+        self.interrupted = self.interrupted or (self.draining and outcome.status == "interrupted")
+        if outcome.disposition is Disposition.DEAD and claim is not None:
+            logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
+            outcome = dead_outcome(self._huey, claim, outcome.reason)
+        key = ClaimKey(report.seq, report.attempt, self._owner)
+        self._ledger.settle(Settlement(key, outcome, attempted))
