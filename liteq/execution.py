@@ -40,7 +40,13 @@ Guard = Callable[[Task], AbstractContextManager[Any]]
 
 
 def run(
-    runtime: Runtime, task: Task, *, revoked: bool, now: datetime, isolated: bool, guard: Guard = nullcontext
+    runtime: Runtime,
+    task: Task,
+    *,
+    revoked: bool,
+    now: datetime | None,
+    isolated: bool,
+    guard: Guard = nullcontext,
 ) -> Ended:
     """Run a task, unless it must not be.
 
@@ -48,18 +54,14 @@ def run(
         runtime: the application's queue.
         task: the task; its retries and times are changed if it is to be retried.
         revoked: it was revoked: report that.
-        now: the naive datetime that decides about its expiry.
-        isolated: the task runs in a worker, where KeyboardInterrupt and SystemExit are a task's own errors.
-            Elsewhere they are the caller's, and are raised.
+        now: the naive datetime that decides about its expiry; None if it has none.
+        isolated: in a worker, KeyboardInterrupt and SystemExit are a task's own errors; else they are raised.
         guard: enforces the timeout of a task that has one; by default nothing does but the task itself.
     """
-    refused = _refuse(runtime, task, revoked, now)
-    if refused is not None:
+    if (refused := _refuse(runtime, task, revoked, now)) is not None:
         return _skipped(task, refused)
     runtime.signals.send(s.SIGNAL_EXECUTING, task)
-    logger.debug("Executing %s", task)
-    if _arguments.isEnabledFor(logging.INFO):
-        _arguments.info("Arguments of task %s: %s", task.id, _shown(task.data))
+    _log_start(task)
     try:
         runtime.hooks.pre_execute.run(task)
     except CancelExecution:
@@ -89,6 +91,12 @@ def run(
     return ended
 
 
+def _log_start(task: Task) -> None:
+    logger.debug("Executing %s", task)
+    if _arguments.isEnabledFor(logging.INFO):
+        _arguments.info("Arguments of task %s: %s", task.id, _shown(task.data))
+
+
 def _shown(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> str:
     """Arguments in words, shortened; whatever their own `__repr__` raises."""
     import reprlib  # most consumers do without
@@ -98,11 +106,11 @@ def _shown(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> str:
     return words.repr(arguments)
 
 
-def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime) -> str | None:
+def _refuse(runtime: Runtime, task: Task, revoked: bool, now: datetime | None) -> str | None:
     if revoked:
         logger.warning("Task %s was revoked, not executing", task)
         status = s.SIGNAL_REVOKED
-    elif task.expires_resolved is not None and task.expires_resolved < now:
+    elif now is not None and task.expires_resolved is not None and task.expires_resolved < now:
         logger.info("Task %s expired, not executing", task)
         status = s.SIGNAL_EXPIRED
     else:

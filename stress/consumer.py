@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -103,10 +105,11 @@ class Consumer:
         for pid in pids:
             self._recorder.note(h.KILLING, victim=pid)
         for pid in pids:
-            try:
-                psutil.Process(pid).kill()
-            except psutil.NoSuchProcess:
-                continue
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            wait_until(lambda: _is_dead(pid))  # noqa: B023 -- called here and now
+            self._recorder.note(h.KILLED, victim=pid)
 
     def kill_supervisor(self) -> None:
         """Kill the supervisor, and wait for the end of its orphans.
@@ -132,3 +135,11 @@ class Consumer:
         """Stop it; its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether it has ended; it may not have been reaped yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

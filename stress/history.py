@@ -51,6 +51,8 @@ RESUMED: Final = "resumed"
 """It is about to go on."""
 KILLING: Final = "killing"
 """The process `detail["victim"]` is about to be killed."""
+KILLED: Final = "killed"
+"""It is dead: what it does in between, such as to enter a lock, counts no more than what it did before."""
 
 
 class Event(NamedTuple):

@@ -50,7 +50,7 @@ def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
         return conclude(huey, task, _reason(assignment.verdict, task)).outcome()
     if not task.timeout:
         timer.no_limit()
-    now = clock.naive_now(huey.utc)
+    now = None if task.expires_resolved is None else clock.naive_now(huey.utc)
     return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=timer).outcome()
 
 

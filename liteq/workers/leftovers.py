@@ -13,7 +13,7 @@ from typing import Any
 from liteq.workers.process import Handler, ignore
 
 # Without the conversion to an enum, which for a function fails and costs fifty times as much as the call.
-_handler_of: Any = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+_handler_of: Any = getattr(sys.modules.get("_signal"), "getsignal", signal.getsignal)
 
 _LONG = 1_000_000
 _TERM, _ALARM = int(signal.SIGTERM), int(signal.SIGALRM)

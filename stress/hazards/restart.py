@@ -131,12 +131,11 @@ class Restarts:
 
     def _roll(self, times: int) -> None:
         before = self._consumer.children()
-        loads = self._consumer.said("is loaded anew") + times
         self._trial.recorder.note(h.RESTARTING, how="roll")
         for _ in range(times):
             self._hang_up()
             self._wait_a_while(0.4 * (times - 1))
-        wait_until(lambda: self._is_in_force(loads))
+        wait_until(self._is_in_force)
         self._trial.recorder.note(h.IN_FORCE, code=self._code)
         self._trial.recorder.note(h.RESTARTED)
         self.made["rolls"] += times
@@ -154,11 +153,12 @@ class Restarts:
         self._consumer.process.send_signal(signal.SIGHUP)
         wait_until(lambda: self._consumer.said("SIGHUP received") > heard)
 
-    def _is_in_force(self, loads: int) -> bool:
+    def _is_in_force(self) -> bool:
+        """Whether the latest code is; what was still being loaded when it came was given up."""
         log = self._consumer.log.read_text(errors="replace")
-        if log.count("is loaded anew") < loads:
-            return False
-        return log.rfind("The new code is in force") > log.rfind("is loaded anew")
+        steps = ("SIGHUP received", "is loaded anew", "The new code is in force")
+        places = [log.rfind(step) for step in steps]
+        return places == sorted(places)
 
     # Stops
 

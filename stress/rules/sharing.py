@@ -12,8 +12,12 @@ from stress.rules.run import Run
 
 
 def locks_hold(run: Run) -> Iterator[str]:
-    """A lock has one holder at a time, a semaphore as many as it has places; a lost claim holds nothing."""
+    """A lock has one holder at a time, a semaphore as many as it has places.
+
+    A lost claim holds nothing, and neither does a process that is being killed.
+    """
     lost: set[tuple[int, int]] = set()
+    dying: set[int] = set()
     inside: defaultdict[str, dict[tuple[int, int], int]] = defaultdict(dict)
     for event in run.events:
         key = (event.seq, event.attempt)
@@ -21,7 +25,7 @@ def locks_hold(run: Run) -> Iterator[str]:
             lost.add(key)
             for holders in inside.values():
                 holders.pop(key, None)
-        elif event.kind == h.ENTERED and key not in lost:
+        elif event.kind == h.ENTERED and key not in lost and event.pid not in dying:
             name, room = event.detail["name"], event.detail["room"]
             inside[name][key] = event.pid
             if len(inside[name]) > room:
@@ -30,9 +34,12 @@ def locks_hold(run: Run) -> Iterator[str]:
             inside[event.detail["name"]].pop(key, None)
         elif event.kind == h.KILLING:
             victim = event.detail["victim"]
+            dying.add(victim)
             for holders in inside.values():
                 for holder in [one for one, pid in holders.items() if pid == victim]:
                     del holders[holder]
+        elif event.kind == h.KILLED:
+            dying.discard(event.detail["victim"])
 
 
 def rate_limits_hold(run: Run) -> Iterator[str]:

@@ -55,6 +55,10 @@ def killing(pid: int) -> Event:
     return Event(0, 1, h.KILLING, "", 0, 0, {"victim": pid})
 
 
+def killed(pid: int) -> Event:
+    return Event(0, 1, h.KILLED, "", 0, 0, {"victim": pid})
+
+
 def born(pid: int, code: int) -> Event:
     return Event(0, pid, h.BORN, "", 0, 0, {"code": code, "liteq": ""})
 
@@ -121,6 +125,7 @@ BROKEN: list[tuple[c.Rule, Run]] = [
     (c.locks_hold, run(entered(1), entered(2))),
     (c.locks_hold, run(entered(1), left(1), entered(2), entered(3))),
     (c.locks_hold, run(entered(1), killing(4), entered(2))),
+    (c.locks_hold, run(killing(3), killed(3), entered(1), entered(2))),
     (c.locks_hold, run(entered(1), expired(seq=2), entered(3))),
     (c.no_claim_is_taken_before_its_lease_ends, run(claimed(), expired(at=400_000_000), lease=1)),
     (c.what_is_lost_is_not_begun, run(expired(), expired(seq=2), started(), started(seq=2))),
@@ -151,7 +156,8 @@ SOUND: list[tuple[c.Rule, Run]] = [
         run(bulk(h.ANNOUNCED, size=2), started("a", bulk="bulk"), started("b", bulk="bulk")),
     ),
     (c.locks_hold, run(entered(1), left(1), entered(2))),
-    (c.locks_hold, run(entered(1), killing(3), entered(2))),
+    (c.locks_hold, run(entered(1), killing(3), killed(3), entered(2))),
+    (c.locks_hold, run(killing(3), entered(1), killed(3), entered(2))),
     (c.locks_hold, run(entered(1), expired(), entered(2))),
     (c.locks_hold, run(expired(), entered(2), entered(1))),
     (c.no_claim_is_taken_before_its_lease_ends, run(claimed(), expired(at=1_000_000_000), lease=1)),

@@ -89,10 +89,10 @@ def test_a_page_that_is_damaged(huey, filename):
     assert filename.read_bytes() == content
 
 
-@pytest.mark.parametrize("size", [1000, 5000, 20_000])
+@pytest.mark.parametrize("size", [1000, 5000, 20_000, -1, -4000, -4096])
 def test_a_file_that_was_cut(huey, filename, size):
     huey.storage.close()
-    os.truncate(filename, size)
+    os.truncate(filename, size if size > 0 else filename.stat().st_size + size)
     content = filename.read_bytes()
     try:
         problems = verify(str(filename)).problems

@@ -19,6 +19,9 @@ Durability = Literal["full", "normal", "off"]
 _BUSY_SLEEP = 0.001
 _WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT = 16_384
 _WAL_FILE_LIMIT = 64 * 1024 * 1024
+_CACHED_STATEMENTS = 512
+"""Far more than there are. Each execution takes another place in apsw's cache, and what stands there is
+forgotten: with few places, the statements of a turn that come once are driven out by those for each task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,9 @@ def open_connection(settings: Settings) -> apsw.Connection:
         apsw.Error: what SQLite says of the file, for the caller to translate.
     """
     prepare(settings.path)
-    connection = apsw.Connection(settings.path, flags=apsw.SQLITE_OPEN_READWRITE)
+    connection = apsw.Connection(
+        settings.path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=_CACHED_STATEMENTS
+    )
     try:
         wait_when_busy(connection, settings.timeout)
         _check_and_initialise(connection, settings.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import apsw
 
@@ -57,7 +58,9 @@ def examine(connection: apsw.Connection, found: Verification) -> None:
     """Note everything that is wrong with the database of a connection, as one snapshot."""
     try:
         with connection:
-            found.problems += _of_pages(connection) or [*_of_schema(connection), *_of_rows(connection, found)]
+            found.problems += [*_of_length(connection), *_of_pages(connection)]
+            if not found.problems:
+                found.problems += [*_of_schema(connection), *_of_rows(connection, found)]
     except FROM_FILE as error:
         found.problems.append(str(translate(error, found.path)))
 
@@ -72,6 +75,20 @@ def check(path: str) -> None:
     if found.problems:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
         raise StorageError(f"{path}: it is not whole: {found.problems[0]}{more}")
+
+
+def _of_length(connection: apsw.Connection) -> list[str]:
+    """Whether it ends within a page: what is missing reads as zeros, and SQLite may not notice.
+
+    While there is a WAL, that may have the page as well.
+    """
+    wal = Path(connection.filename_wal)
+    if not connection.filename or (wal.exists() and wal.stat().st_size):
+        return []
+    size = Path(connection.filename).stat().st_size
+    return (
+        [f"its {size:,} bytes end within a page; it was cut"] if size % connection.pragma("page_size") else []
+    )
 
 
 def _of_pages(connection: apsw.Connection) -> list[str]:
