@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -102,14 +101,18 @@ class Consumer:
 
     def kill(self, *pids: int) -> None:
         """Kill processes of it; those that are gone already do not matter."""
+        victims = []
         for pid in pids:
-            self._recorder.note(h.KILLING, victim=pid)
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for pid in pids:
-            wait_until(lambda: _is_dead(pid))  # noqa: B023 -- called here and now
-            self._recorder.note(h.KILLED, victim=pid)
+            with suppress(psutil.NoSuchProcess):
+                victims.append(psutil.Process(pid))
+        for victim in victims:
+            self._recorder.note(h.KILLING, victim=victim.pid)
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        for victim in victims:
+            wait_until(lambda: _is_dead(victim))  # noqa: B023 -- called here and now
+            self._recorder.note(h.KILLED, victim=victim.pid)
 
     def kill_supervisor(self) -> None:
         """Kill the supervisor, and wait for the end of its orphans.
@@ -137,9 +140,9 @@ class Consumer:
         return self.process.wait(timeout)
 
 
-def _is_dead(pid: int) -> bool:
-    """Whether it has ended; it may not have been reaped yet."""
+def _is_dead(process: psutil.Process) -> bool:
+    """Whether it has ended; it may not have been reaped yet, and its pid may be another's."""
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
