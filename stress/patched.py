@@ -13,6 +13,7 @@ from typing import Any, Final
 from liteq.storage.sqlite import SqliteStorage
 from liteq.workers import pool, wire
 from liteq.workers.ledger import Ledger
+from liteq.workers.shared import Board
 
 PATCH: Final = "LITEQ_STRESS_PATCH"
 
@@ -28,7 +29,7 @@ def patch() -> None:
 
 
 def _given_back_and_run() -> None:
-    """What a worker has not started goes back to the queue, and stays in the worker as well."""
+    """What a worker has not started goes back to the queue, and stays in the worker as well, in its epoch."""
     original = pool.Worker.take_back
 
     def take_back(worker: pool.Worker) -> list[pool.Attempt]:
@@ -41,6 +42,7 @@ def _given_back_and_run() -> None:
         return taken
 
     _replace(pool.Worker, "take_back", take_back)
+    _replace(Board, "begin_epoch", Board.epoch)
 
 
 def _leak(leak: Callable[[], object]) -> Callable[[], None]:
