@@ -30,18 +30,15 @@ def patch() -> None:
 
 def _given_back_and_run() -> None:
     """What a worker has not started goes back to the queue, and stays in the worker as well, in its epoch."""
-    original = pool.Worker.take_back
+    original = pool.Worker.end_epoch
 
-    def take_back(worker: pool.Worker) -> list[pool.Attempt]:
+    def end_epoch(worker: pool.Worker) -> None:
         packets = list(wire.receive_all(worker._far_end))  # noqa: SLF001 -- a bug is inside
+        original(worker)
         for packet in packets:
             worker.line.send(packet)
-        taken = original(worker)
-        for packet in packets:
-            worker.line.send(packet)
-        return taken
 
-    _replace(pool.Worker, "take_back", take_back)
+    _replace(pool.Worker, "end_epoch", end_epoch)
     _replace(Board, "begin_epoch", Board.epoch)
 
 

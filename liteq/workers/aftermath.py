@@ -94,7 +94,7 @@ class Aftermath:
         while self._stopped and (worker := pool.freest()) is not None:
             claim = self._stopped[0]
             verdict, _ = self._verdicts[claim.key[:2]]
-            if worker.hand_out(claim, now, verdict):
+            if not worker.hand_out([claim], now, verdict):
                 self._stopped.popleft()
         while self._announcements and (worker := pool.freest()) is not None:
             if worker.send(pack_announcement(self._announcements[0])):

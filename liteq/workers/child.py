@@ -90,6 +90,11 @@ class Child:
         """Whether the process has been told to end at once."""
         return self._terminated
 
+    @property
+    def is_being_replaced(self) -> bool:
+        """Whether it is to end, and another process to take its place."""
+        return self.state is State.STOPPING and self._replace
+
     def started(self, now: float) -> None:
         """A process was asked for."""
         self._terminated = self._replace = False

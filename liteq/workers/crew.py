@@ -81,7 +81,7 @@ class Crew:
         worker = Worker(message.token, message.place, message.pid, line, far_end, self._board, message.since)
         inheriting = self._inheritance.is_open
         if inheriting:
-            self.take_back(worker)
+            worker.end_epoch()
         attempt = message.last or self._board.read(message.place)
         running = self._inheritance.take(attempt) or self._aftermath.concluding(attempt)
         if running is not None:
@@ -95,8 +95,11 @@ class Crew:
 
     def take_back(self, worker: Worker) -> None:
         """Give the queue back what a worker has not started."""
-        for attempt in worker.take_back():
-            self._give_back(worker.in_hand.pop(attempt, None) or self._inheritance.take(attempt))
+        worker.end_epoch()
+        at = self._board.read(worker.index)
+        self.read_reports(worker)  # what it has ended is there by now
+        for claim in worker.take_back(at):
+            self._give_back(claim)
 
     def _give_back(self, claim: Claim | None) -> None:
         if claim is not None and not self._aftermath.taken_back(claim):
@@ -127,7 +130,8 @@ class Crew:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         self._selector.unregister(worker.line)
         self.read_reports(worker)
-        self.take_back(worker)
+        for claim in worker.take_back(gone.attempt):
+            self._give_back(claim)
         running = worker.in_hand.values()
         self.interrupted = self.interrupted or (self.draining and gone.requested and bool(running))
         self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))

@@ -188,7 +188,10 @@ class Dispatcher:
 
     def _orphan_ended(self, orphan: Orphan) -> None:
         self._deputy.has_ended(orphan)
-        self._crew.bury(orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False))
+        attempt = self._board.read(orphan.worker.index)
+        self._crew.bury(
+            orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False, attempt=attempt)
+        )
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:

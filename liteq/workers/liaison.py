@@ -65,12 +65,17 @@ class Liaison:
         if place.control is not None and place.child.state in {State.READY, State.STOPPING}:
             place.control.send(message, *descriptors)
 
-    def finish(self, now: float, grace: float) -> None:
-        """All workers have ended: so may the dispatcher, within `grace` seconds."""
-        if self._dispatcher.child.state is State.STARTING:
-            return  # what was settled before it died is not its predecessor's only: let it get ready first
-        self.tell(wire.Finish())
-        self._dispatcher.child.stop(now, grace)
+    def finish(self, now: float, grace: float, *, replaceable: bool) -> None:
+        """All workers have ended: so may the dispatcher, within `grace` seconds.
+
+        One that leaves its work to the next one settles no more of it; if there can be a next one, that does.
+        """
+        child = self._dispatcher.child
+        if child.is_being_replaced and replaceable:
+            child.limit(now, grace)
+        elif child.state is not State.STARTING:  # else let it get ready first: there is a journal to settle
+            self.tell(wire.Finish())
+            child.stop(now, grace)
 
     def close(self) -> None:
         """Close the lines of those who have departed."""

@@ -108,6 +108,7 @@ class Place:
             board.started(self.index),
             end.code,
             end.peak,
+            board.read(self.index),
         )
 
     def forsake(self, now: float) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from heapq import heapify, heappop, heapreplace
 from itertools import islice
 
 from liteq.messages import Claim, Verdict
 from liteq.workers.shared import Board, Journal
-from liteq.workers.wire import STOP_PACKET, Assignment, Report, pack_task, receive_all, unpack_task
+from liteq.workers.wire import STOP_PACKET, Report, batches, pack_tasks, receive_all
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
 _PREFETCHED_TIME = 20_000
@@ -31,7 +32,7 @@ class Worker:
         index: its place in the pool and on the board.
         pid: its process.
         line: the dispatcher's end of the line to it.
-        far_end: a duplicate of its own end: what it has not read yet can be taken back from there.
+        far_end: a duplicate of its own end, so that the line can be emptied.
         board: where its epochs are noted.
         since: when it was ready, in microseconds of the monotonic clock.
     """
@@ -55,7 +56,7 @@ class Worker:
         self._board = board
         self._epoch = board.epoch(index)
         self._last_of_before: Attempt | None = None
-        """The last task of the epoch before: it runs, or comes back."""
+        """What it was at when its last epoch ended: that goes on, or comes back."""
         self.in_hand: dict[Attempt, Claim] = {}
         self.handed_out = 0
         self.retiring = False
@@ -85,16 +86,19 @@ class Worker:
         """How many tasks wait behind the one that it runs."""
         return max(0, len(self.in_hand) - 1)
 
-    def hand_out(self, claim: Claim, now: int, verdict: Verdict = Verdict.NONE) -> bool:
-        """Give it a task; False if there is no room for it in its line."""
-        if not self.send(pack_task(claim, verdict, now, self._epoch)):
-            return False
-        if not self.in_hand:
-            self.last_report = now
-            self.look_at = now + _LOOK_AFTER
-        self.in_hand[claim.seq, claim.attempt] = claim
-        self.handed_out += 1
-        return True
+    def hand_out(self, claims: Sequence[Claim], now: int, verdict: Verdict = Verdict.NONE) -> list[Claim]:
+        """Give it tasks; those for which there was no room in its line."""
+        given = 0
+        for batch in batches(claims):
+            if not self.send(pack_tasks(batch, verdict, now, self._epoch)):
+                break
+            if not self.in_hand:
+                self.last_report = now
+                self.look_at = now + _LOOK_AFTER
+            self.in_hand.update([((claim.seq, claim.attempt), claim) for claim in batch])
+            given += len(batch)
+        self.handed_out += given
+        return list(claims[given:])
 
     def send(self, packet: bytes) -> bool:
         """Send it a packet; False if there is no room for it in its line."""
@@ -114,11 +118,11 @@ class Worker:
         """Take note of an outcome, or of a return; the claim that it ends, if the worker had it."""
         self._full = False
         self.last_report = now
-        if report.is_return:
-            self.handed_out -= 1
-        else:
-            self._duration += _SMOOTHING * (report.duration - self._duration)
         claim = self.in_hand.pop((report.seq, report.attempt), None)
+        if not report.is_return:
+            self._duration += _SMOOTHING * (report.duration - self._duration)
+        elif claim is not None:
+            self.handed_out -= 1
         self.look_at = now + _LOOK_AFTER if self.in_hand else None
         return claim
 
@@ -126,27 +130,24 @@ class Worker:
         """Whether tasks wait behind one that takes longer than those before it."""
         return self.waiting > 0 and now - self.last_report > _STUCK_AFTER
 
-    def take_back(self) -> list[Attempt]:
-        """Take back the tasks that it has not started; from here on it can't start them.
-
-        The one that it reads in this instant, it gives back itself; until that is known, it gets no others,
-        which would overtake it.
-        """
-        taken: list[Attempt] = []
+    def end_epoch(self) -> None:
+        """From here on it starts nothing more of what it was handed until now."""
         self._epoch = self._board.begin_epoch(self.index)
-        self._full = False
-        for packet in receive_all(self._far_end):
-            assignment = unpack_task(packet)
-            if assignment is None:
+        for packet in receive_all(self._far_end):  # or it would read all of that in vain
+            if packet == STOP_PACKET:
                 self.stopped = False
-            if not isinstance(assignment, Assignment):
-                continue  # an announcement that nobody has heard
-            taken.append((assignment.key.seq, assignment.key.attempt))
-            self.handed_out -= 1
-        gone = set(taken)
-        self._last_of_before = next((a for a in reversed(self.in_hand) if a not in gone), None)
+        self._full = False
         # Whatever it runs now is not what it has been measured by.
         self._duration = max(self._duration, _UNKNOWN)
+
+    def take_back(self, at: Attempt) -> list[Claim]:
+        """Take back all but the attempt that it is at, once its epoch has ended and its reports are read.
+
+        If that one comes back as well, nothing is to have overtaken it: until then it gets no others.
+        """
+        taken = [self.in_hand.pop(attempt) for attempt in list(self.in_hand) if attempt != at]
+        self.handed_out -= len(taken)
+        self._last_of_before = at
         return taken
 
     def reports(self, journal: Journal) -> Iterator[bytes]:
@@ -215,17 +216,24 @@ class Pool:
 
     def hand_out(self, claims: Iterable[Claim], now: int) -> list[Claim]:
         """Give tasks to the workers with the least in hand; those that found no room."""
-        left = []
-        room = {worker: self._room(worker) for worker in self._workers.values()}
+        rooms = [(len(w.in_hand), token, self._room(w)) for token, w in self._workers.items()]
+        free = [(held, token, held + room) for held, token, room in rooms if room > 0]
+        heapify(free)
+        left: list[Claim] = []
+        shares: dict[int, list[Claim]] = {}
         for claim in claims:
-            worker = min(room, key=lambda w: len(w.in_hand) if room[w] > 0 else _MAX_DEPTH * 2, default=None)
-            if worker is None or room[worker] <= 0 or not worker.hand_out(claim, now):
+            if not free:
                 left.append(claim)
-                if worker is not None:
-                    room[worker] = 0
+                continue
+            held, token, most = free[0]
+            shares.setdefault(token, []).append(claim)
+            if held + 1 < most:
+                heapreplace(free, (held + 1, token, most))
             else:
-                room[worker] -= 1
-        return left
+                heappop(free)
+        refused = [c for token, share in shares.items() for c in self._workers[token].hand_out(share, now)]
+        # A worker that has refused some has no room any more, so that this ends.
+        return left + self.hand_out(refused, now) if refused else left
 
     def freest(self) -> Worker | None:
         """The worker with the least in hand that may get more."""

@@ -211,7 +211,7 @@ class Supervisor:
         if all(place.child.is_over for place in self._workers):
             if not self._stopping:
                 self._fail(EXIT_CRASH_LOOP, "No worker is left")
-            self._liaison.finish(now, _DISPATCHER_GRACE)
+            self._liaison.finish(now, _DISPATCHER_GRACE, replaceable=self._launcher.is_able)
         elif self._dispatcher.child.is_over:
             for place in self._workers:
                 place.tell_to_end()

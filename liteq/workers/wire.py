@@ -1,9 +1,7 @@
 """What processes of a consumer say to each other, over sockets that keep packets whole.
 
-Between dispatcher and worker a packet is one task or one outcome. The kernel gives each packet to exactly one
-reader, so whatever a worker has not read yet can be taken back: the dispatcher reads it from the worker's own
-end. What the worker reads in the same instant it gives back itself (see `Board`). Payloads that do not fit a
-packet go through storage.
+Between dispatcher and worker a packet is some tasks or one outcome. What a worker has not begun can be taken
+back at any moment, wherever it is (see `Board`). Payloads that do not fit a packet go through storage.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -32,12 +30,15 @@ MAX_PACKET = 65_536
 MAX_PAYLOAD = 60_000
 """Bytes of a task or an outcome that still travel in a packet."""
 
-_HEADER = struct.Struct("<BQQQBQQ")
-_RUN, _RUN_LARGE, _STOP, _TELL = 1, 2, 3, 4
+_HEADER = struct.Struct("<BQQ")
+_TASK = struct.Struct("<QQQBI")
+_RUN, _STOP, _TELL = 1, 2, 3
+_ELSEWHERE = 2**32 - 1
+"""In place of the size of a task that is not in the packet."""
 _REVOKED, _AT_MOST_ONCE, _GATHERS = 1, 2, 4
 _VERDICT_SHIFT = 3
 
-STOP_PACKET = _HEADER.pack(_STOP, 0, 0, 0, 0, 0, 0)
+STOP_PACKET = _HEADER.pack(_STOP, 0, 0)
 
 
 def packet_pair() -> tuple[socket.socket, socket.socket]:
@@ -60,7 +61,7 @@ class Assignment(NamedTuple):
     handed_out: int = 0
     """Then its claim was sure to hold (monotonic microseconds)."""
     epoch: int = 0
-    """See `Board`."""
+    """In which the worker was handed it; see `Board`."""
 
 
 class Announcement(NamedTuple):
@@ -71,15 +72,37 @@ class Announcement(NamedTuple):
     """The task; None if there was none, or if it is too large for a packet."""
 
 
-def pack_task(claim: Claim, verdict: Verdict = Verdict.NONE, now: int = 0, epoch: int = 0) -> bytes:
-    """The packet of a claimed task that is handed out now, in this epoch of its worker."""
-    data = b"" if claim.data is None else claim.data
-    large = claim.data is None or len(data) > MAX_PAYLOAD
-    flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
-    flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
-    kind = _RUN_LARGE if large else _RUN
-    header = _HEADER.pack(kind, claim.seq, claim.attempt, claim.owner, flags, now, epoch)
-    return header if large else header + data
+def batches(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """The claims in parts that fit a packet each."""
+    first = size = 0
+    for place, claim in enumerate(claims):
+        needed = _TASK.size + (0 if _is_large(claim) else len(claim.data or b""))
+        if size + needed > MAX_PAYLOAD and place > first:
+            yield claims[first:place]
+            first, size = place, 0
+        size += needed
+    if first < len(claims):
+        yield claims[first:]
+
+
+def _is_large(claim: Claim) -> bool:
+    return claim.data is None or len(claim.data) > MAX_PAYLOAD
+
+
+def pack_tasks(
+    claims: Iterable[Claim], verdict: Verdict = Verdict.NONE, now: int = 0, epoch: int = 0
+) -> bytes:
+    """The packet of claimed tasks that are handed out now, in this epoch of their worker."""
+    parts = [_HEADER.pack(_RUN, now, epoch)]
+    for claim in claims:
+        flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
+        flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
+        if claim.data is None or _is_large(claim):
+            parts.append(_TASK.pack(claim.seq, claim.attempt, claim.owner, flags, _ELSEWHERE))
+        else:
+            parts.append(_TASK.pack(claim.seq, claim.attempt, claim.owner, flags, len(claim.data)))
+            parts.append(claim.data)
+    return b"".join(parts)
 
 
 def pack_announcement(announcement: Announcement) -> bytes:
@@ -87,28 +110,32 @@ def pack_announcement(announcement: Announcement) -> bytes:
     signals, data = announcement
     if data is not None and len(data) > MAX_PAYLOAD:
         data = None
-    return _HEADER.pack(_TELL, 0, 0, 0, 0, 0, 0) + pickle.dumps((signals, data), 5)
+    return _HEADER.pack(_TELL, 0, 0) + pickle.dumps((signals, data), 5)
 
 
-def unpack_task(packet: bytes) -> Assignment | Announcement | None:
-    """The task or the announcement of a packet; None for the order to stop."""
-    kind, seq, attempt, owner, flags, handed_out, epoch = _HEADER.unpack_from(packet)
+def unpack(packet: bytes) -> list[Assignment] | Announcement | None:
+    """The tasks or the announcement of a packet; None for the order to stop."""
+    kind, handed_out, epoch = _HEADER.unpack_from(packet)
     if kind == _STOP:
         return None
     if kind == _TELL:
         return Announcement(*pickle.loads(packet[_HEADER.size :]))
-    data = packet[_HEADER.size :] if kind == _RUN else None
-    verdict = Verdict(flags >> _VERDICT_SHIFT) if flags >> _VERDICT_SHIFT else Verdict.NONE
-    return Assignment(
-        ClaimKey(seq, attempt, owner),
-        bool(flags & _REVOKED),
-        bool(flags & _AT_MOST_ONCE),
-        data,
-        verdict,
-        bool(flags & _GATHERS),
-        handed_out,
-        epoch,
-    )
+    assignments = []
+    at, end = _HEADER.size, len(packet)
+    while at < end:
+        seq, attempt, owner, flags, size = _TASK.unpack_from(packet, at)
+        at += _TASK.size
+        data = None
+        if size != _ELSEWHERE:
+            data = packet[at : at + size]
+            at += size
+        verdict = Verdict(flags >> _VERDICT_SHIFT) if flags >> _VERDICT_SHIFT else Verdict.NONE
+        revoked, once, gathers = flags & _REVOKED, flags & _AT_MOST_ONCE, flags & _GATHERS
+        key = ClaimKey(seq, attempt, owner)
+        assignments.append(
+            Assignment(key, bool(revoked), bool(once), data, verdict, bool(gathers), handed_out, epoch)
+        )
+    return assignments
 
 
 class Report(NamedTuple):
@@ -257,6 +284,8 @@ class Gone(NamedTuple):
     """The negative number of the signal that killed it, or its exit code."""
     peak_memory: int | None = None
     """Bytes."""
+    attempt: tuple[int, int] = (0, 0)
+    """The message and the attempt that it was at; zeros if it was at none."""
 
     def until(self, now: int, worker: int) -> Attempted:
         """What is known of the attempt that it was at, which ended with it."""

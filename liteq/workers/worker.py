@@ -32,7 +32,7 @@ from liteq.workers.wire import (
     pack_leaving,
     pack_report,
     pack_return,
-    unpack_task,
+    unpack,
 )
 
 logger = logging.getLogger("huey.worker")
@@ -97,32 +97,40 @@ class Worker:
         self._leftovers.take_stock()
         while not self._stopping:
             packet = self._receive()
-            assignment = unpack_task(packet) if packet else None
-            if assignment is None:
+            received = unpack(packet) if packet else None
+            if received is None:
                 return
-            if isinstance(assignment, Announcement):
-                announce(self._huey, assignment)
+            if isinstance(received, Announcement):
+                announce(self._huey, received)
                 continue
-            if assignment.handed_out + self._lease <= clock.monotonic():
-                # We stood still, and the claim may be another's by now: what is read from storage is ours.
-                assignment = assignment._replace(data=None)
-            began, started = clock.now(), time.perf_counter_ns()
-            key = assignment.key
-            if not self._board.begin(self._index, key.seq, key.attempt, began, assignment.epoch):
-                self._send(pack_return(key))
-                self._board.clear(self._index)
-                continue
-            outcome = self._run(assignment)
-            if os.getpid() != self._pid:
-                os._exit(0)  # a task forked, and its child came back here: it is not a worker
-            duration = time.perf_counter_ns() - started
-            self._leftovers.clear(duration)
-            if outcome is None:
-                return
-            self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid))
+            for assignment in received:
+                if not self._work_on(assignment):
+                    break  # what is left of the packet is the dispatcher's
+
+    def _work_on(self, assignment: Assignment) -> bool:
+        """Run a task; False if the worker is not to go on with those behind it."""
+        if assignment.handed_out + self._lease <= clock.monotonic():
+            # We stood still, and the claim may be another's by now: what is read from storage is ours.
+            assignment = assignment._replace(data=None)
+        began, started = clock.now(), time.perf_counter_ns()
+        key = assignment.key
+        if not self._board.begin(self._index, key.seq, key.attempt, began, assignment.epoch):
+            self._send(pack_return(key))
             self._board.clear(self._index)
-            if self._memory is not None:
-                self._leave_if_too_large(self._memory.measure(clock.monotonic()))
+            return False
+        outcome = self._run(assignment)
+        if os.getpid() != self._pid:
+            os._exit(0)  # a task forked, and its child came back here: it is not a worker
+        duration = time.perf_counter_ns() - started
+        self._leftovers.clear(duration)
+        if outcome is None:
+            self._stopping = True
+            return False
+        self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid))
+        self._board.clear(self._index)
+        if self._memory is not None:
+            self._leave_if_too_large(self._memory.measure(clock.monotonic()))
+        return not self._stopping
 
     def _leave_if_too_large(self, used: int) -> None:
         if self._max_memory is not None and used > self._max_memory:

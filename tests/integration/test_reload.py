@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
@@ -172,6 +173,25 @@ def test_stopping_in_the_middle_of_it(declare, consume):
     reload(consumer)
     assert consumer.stop() == 0
     consumer.wait_all_dead()
+
+
+def test_stopping_while_the_dispatcher_leaves(app, consume):
+    """It leaves what there is to settle to the next one, which has to come although the consumer stops."""
+    consumer = consume("-w", "2", "-t", "0.1", "--kill-after", "0.1")
+    workers = consumer.workers(app, 2)
+    results = [app.work(number, 30) for number in range(2)]
+    started(app, "0")
+    started(app, "1")
+    dispatcher = consumer.dispatcher
+    os.kill(dispatcher, signal.SIGSTOP)
+    consumer.send(signal.SIGHUP)
+    consumer.wait_log("is loaded anew")
+    consumer.send(signal.SIGTERM)
+    wait_until(lambda: not any(map(is_alive, workers)), "the end of the workers")
+    os.kill(dispatcher, signal.SIGCONT)
+    assert consumer.wait() == 5
+    assert app.huey.storage.consumers() == {}
+    assert sorted(task.id for task in app.huey.pending()) == sorted(result.id for result in results)
 
 
 def test_stopping_while_the_new_code_is_imported(declare, consume):

@@ -53,7 +53,7 @@ class Ward:
             self.pool.add(self.workers[-1])
 
     def give(self, worker, seq, now=0, *, begun=True, deadline=NEVER):
-        worker.hand_out(claim(seq), now)
+        worker.hand_out([claim(seq)], now)
         if begun:
             self.board.write(worker.index, seq, 1, 1)
             self.board.limit(worker.index, deadline)

@@ -18,8 +18,8 @@ from liteq.workers.wire import (
     pack_report,
     pack_return,
     packet_pair,
+    unpack,
     unpack_report,
-    unpack_task,
 )
 
 STUCK = pool_module._STUCK_AFTER
@@ -33,19 +33,45 @@ def claim(seq, priority=0, data=b"", attempt=1):
     )
 
 
+def hand_out(worker, one, now=0):
+    """Give a worker one task; whether it has found room."""
+    return not worker.hand_out([one], now)
+
+
 class Played:
     """A worker's process, played by the test."""
 
-    def __init__(self, end):
+    def __init__(self, end, board, index):
         self.end = end
+        self._board = board
+        self._index = index
+        self._packet = []
+
+    def receive(self):
+        """The next task, and whether it may be begun; None for the order to stop."""
+        if not self._packet:
+            packet = unpack(self.end.recv(MAX_PACKET))
+            if packet is None:
+                return None
+            self._packet = packet
+        assignment = self._packet.pop(0)
+        key = assignment.key
+        return assignment, self._board.begin(self._index, key.seq, key.attempt, 1, assignment.epoch)
 
     def read(self):
-        """Take the next task, as a worker does; None for the order to stop."""
-        assignment = unpack_task(self.end.recv(MAX_PACKET))
-        return assignment and assignment.key.seq
+        """Begin the next task, as a worker does; None for the order to stop."""
+        received = self.receive()
+        assert received is None or received[1]
+        return received and received[0].key.seq
 
     def report(self, seq, duration=100, attempt=1):
         self.end.send(pack_report(Report(seq, attempt, duration, Outcome(D.DONE, "complete"), started=1)))
+        self._board.clear(self._index)
+
+    def give_back(self, assignment):
+        self.end.send(pack_return(assignment.key))
+        self._board.clear(self._index)
+        self._packet.clear()
 
 
 class Line:
@@ -57,11 +83,11 @@ class Line:
         self.worker = Worker(token, token - 1, 1000 + token, line, far, self.board)
         self.worker._duration = float(PREFETCHED)  # known by tasks of middling length
         self.journal = Journal()
-        self.process = Played(far.dup())
+        self.process = Played(far.dup(), self.board, token - 1)
 
     def give(self, *claims, now=0):
         for one in claims:
-            assert self.worker.hand_out(one, now)
+            assert hand_out(self.worker, one, now)
 
     def run(self, seq, duration=100, now=0):
         """The process runs a task, and the dispatcher hears of it."""
@@ -73,6 +99,14 @@ class Line:
     def reports(self):
         """What the dispatcher hears."""
         return [unpack_report(packet) for packet in self.worker.reports(self.journal)]
+
+    def take_back(self):
+        """What the dispatcher takes back, as `Crew` does."""
+        self.worker.end_epoch()
+        at = self.board.read(self.worker.index)
+        for report in self.reports():
+            self.worker.reported(report, 0)
+        return [one.seq for one in self.worker.take_back(at)]
 
     def close(self):
         self.worker.close()
@@ -120,7 +154,7 @@ def test_a_task_is_handed_out_and_reported(line, worker):
     line.give(claim(1, data=b"data"))
     assert worker.in_hand == {(1, 1): claim(1, data=b"data")}
     assert worker.handed_out == 1
-    assert unpack_task(line.process.end.recv(MAX_PACKET)).data == b"data"
+    assert unpack(line.process.end.recv(MAX_PACKET))[0].data == b"data"
     line.process.report(1)
     (report,) = line.reports()
     assert worker.reported(report, 5) == claim(1, data=b"data")
@@ -154,9 +188,8 @@ def test_what_a_process_leaves_is_heard_and_taken_back(line, worker):
     line.process.read()
     line.process.report(1)
     line.process.end.close()
-    assert [report.seq for report in line.reports()] == [1]
+    assert line.take_back() == [2, 3]
     assert line.reports() == []
-    assert worker.take_back() == [(2, 1), (3, 1)]
 
 
 def test_what_a_process_reported_is_heard_even_if_nobody_has_its_end_any_more(line, worker):
@@ -175,63 +208,58 @@ def test_what_a_process_reported_is_heard_even_if_nobody_has_its_end_any_more(li
 def test_what_was_not_read_is_taken_back_and_can_not_be_started(line, worker):
     line.give(*(claim(seq) for seq in range(1, 6)))
     assert line.process.read() == 1
-    assert worker.take_back() == [(2, 1), (3, 1), (4, 1), (5, 1)]
+    assert line.take_back() == [2, 3, 4, 5]
     line.process.end.setblocking(False)
     with pytest.raises(BlockingIOError):
         line.process.end.recv(MAX_PACKET)
 
 
-def test_what_was_read_is_not_taken_back(line, worker):
+def test_what_was_read_and_not_begun_is_taken_back_and_can_not_be_begun(pool, line, worker):
+    assert worker.hand_out([claim(1), claim(2), claim(3)], 0) == []
+    assert line.process.read() == 1
+    assert line.take_back() == [2, 3]
+    line.process.report(1)
+    _, may_begin = line.process.receive()
+    assert not may_begin
+
+
+def test_what_it_gives_back_of_what_was_taken_back_is_nothing(line, worker):
+    assert worker.hand_out([claim(1), claim(2)], 0) == []
+    assert line.take_back() == [1, 2]
+    assert worker.handed_out == 0
+    line.process.end.send(pack_return(claim(1).key))
+    (report,) = line.reports()
+    assert worker.reported(report, 0) is None
+    assert worker.handed_out == 0
+
+
+def test_what_was_begun_is_not_taken_back(line, worker):
     line.give(claim(1), claim(2))
     assert line.process.read() == 1
+    line.process.report(1)
     assert line.process.read() == 2
-    assert worker.take_back() == []
+    assert line.take_back() == []
+    assert list(worker.in_hand) == [(2, 1)]
 
 
 def test_taking_back_twice_finds_nothing(line, worker):
     line.give(claim(1), claim(2))
-    assert worker.take_back() == [(1, 1), (2, 1)]
-    assert worker.take_back() == []
+    assert line.take_back() == [1, 2]
+    assert line.take_back() == []
 
 
-def test_every_task_is_either_read_or_taken_back(line, worker):
-    """However the two race: the kernel gives each packet to one of them."""
-    line.process.end.settimeout(0.2)
-    read, taken = [], []
-
-    def process():
-        try:
-            while True:
-                read.append(line.process.read())
-        except TimeoutError:
-            return
-
-    thread = threading.Thread(target=process)
-    thread.start()
-    seq = 0
-    while seq < 300:
-        for _ in range(3):
-            seq += 1
-            line.give(claim(seq))
-        taken.extend(number for number, _ in worker.take_back())
-    thread.join()
-    assert sorted(read + taken) == list(range(1, seq + 1))
-
-
-def test_nothing_overtakes_what_is_taken_back(line, worker):
-    """However the two race: what the process reads meanwhile it gives back, and until then it gets no more."""
-    total, ran = 300, []
+def test_every_task_runs_once_and_nothing_overtakes_what_is_taken_back(line, worker):
+    """However the two race: what the process comes to meanwhile it gives back, and gets no more until then."""
+    total, ran = 600, []
 
     def process():
         while len(ran) < total:
-            assignment = unpack_task(line.process.end.recv(MAX_PACKET))
-            key = assignment.key
-            if line.board.begin(0, key.seq, key.attempt, 1, assignment.epoch):
-                ran.append(key.seq)
-                line.process.report(key.seq)
+            assignment, may_begin = line.process.receive()
+            if may_begin:
+                ran.append(assignment.key.seq)
+                line.process.report(assignment.key.seq)
             else:
-                line.process.end.send(pack_return(key))
-            line.board.clear(0)
+                line.process.give_back(assignment)
 
     queue = list(range(1, total + 1))
     thread = threading.Thread(target=process, daemon=True)
@@ -239,24 +267,26 @@ def test_nothing_overtakes_what_is_taken_back(line, worker):
     deadline = time.monotonic() + 30
     while len(ran) < total and time.monotonic() < deadline:
         for report in line.reports():
-            given_back = report.is_return and worker.in_hand.get((report.seq, report.attempt))
-            worker.reported(report, 0)
-            if given_back:
+            if worker.reported(report, 0) is not None and report.is_return:
                 insort(queue, report.seq)
         worker._duration = 1.0  # as if they were short: what is in doubt is all that holds it back
-        while queue and worker.room and worker.hand_out(claim(queue[0]), 0):
-            queue.pop(0)
-        for attempt in worker.take_back():
-            worker.in_hand.pop(attempt)
-            insort(queue, attempt[0])
+        room = worker.room
+        share, queue = queue[:room], queue[room:]
+        assert worker.hand_out([claim(seq) for seq in share], 0) == []
+        worker.end_epoch()
+        at = line.board.read(0)
+        for report in line.reports():
+            if worker.reported(report, 0) is not None and report.is_return:
+                insort(queue, report.seq)
+        for one in worker.take_back(at):
+            insort(queue, one.seq)
     assert ran == list(range(1, total + 1))
 
 
 def test_until_it_is_known_what_it_had_read_it_gets_nothing(line, worker):
     line.give(claim(1), claim(2), claim(3))
     line.process.read()
-    for attempt in worker.take_back():
-        worker.in_hand.pop(attempt)
+    assert line.take_back() == [2, 3]
     worker._duration = 1.0
     assert worker.room == 0
     line.process.end.send(pack_return(claim(1).key))
@@ -269,14 +299,14 @@ def test_until_it_is_known_what_it_had_read_it_gets_nothing(line, worker):
 def test_what_was_taken_back_is_not_counted_as_handed_out(line, worker):
     line.give(claim(1), claim(2), claim(3))
     line.process.read()
-    worker.take_back()
+    line.take_back()
     assert worker.handed_out == 1
 
 
 def test_an_order_to_stop_is_taken_back_with_the_tasks(line, worker):
     worker.stop()
     assert worker.stopped
-    assert worker.take_back() == []
+    assert line.take_back() == []
     assert not worker.stopped
     worker.stop()
     assert line.process.read() is None
@@ -297,8 +327,7 @@ def test_after_a_take_back_it_is_given_one_at_a_time(line, worker):
     assert worker.room > 10
     line.give(claim(1), claim(2))
     line.process.read()
-    assert worker.take_back() == [(2, 1)]
-    worker.in_hand.pop((2, 1))
+    assert line.take_back() == [2]
     assert worker.room == 0
     line.process.report(1, duration=PREFETCHED * 50)
     (report,) = line.reports()
@@ -321,7 +350,7 @@ def test_a_task_of_the_dispatcher_before_this_one(line, worker):
 def test_nothing_waits_behind_a_task_of_a_worker_that_is_new():
     worker = Worker(1, 0, 1001, *packet_pair(), Board(1))
     assert worker.room == 1
-    assert worker.hand_out(claim(1), 0)
+    assert hand_out(worker, claim(1))
     assert worker.room == 0
     worker.close()
 
@@ -369,28 +398,28 @@ def test_a_retiring_worker_gets_nothing(worker):
 
 def test_a_full_line_is_no_error(line, worker):
     seq = 0
-    while worker.hand_out(claim(seq, data=b"x" * MAX_PAYLOAD), 0):
+    while hand_out(worker, claim(seq, data=b"x" * MAX_PAYLOAD)):
         seq += 1
     assert seq >= 1
     assert worker.room == 0
     assert (seq, 1) not in worker.in_hand
     assert worker.handed_out == seq
     line.run(0)
-    assert worker.hand_out(claim(seq, data=b"x"), 0)
+    assert hand_out(worker, claim(seq, data=b"x"))
 
 
 def test_a_full_line_has_room_again_after_a_take_back(line, worker):
     seq = 0
-    while worker.hand_out(claim(seq, data=b"x" * MAX_PAYLOAD), 0):
+    while hand_out(worker, claim(seq, data=b"x" * MAX_PAYLOAD)):
         seq += 1
-    assert len(worker.take_back()) == seq
-    assert worker.hand_out(claim(seq), 0)
+    assert len(line.take_back()) == seq
+    assert hand_out(worker, claim(seq))
 
 
 def test_a_worker_whose_process_is_gone_takes_nothing(line, worker):
     worker._far_end.close()
     line.process.end.close()
-    assert not worker.hand_out(claim(1), 0)
+    assert not hand_out(worker, claim(1))
     assert worker.in_hand == {}
     assert worker.room == 0
     worker.stop()
@@ -509,7 +538,7 @@ def test_a_retiring_worker_is_passed_over(pool):
 def test_a_worker_whose_line_is_full_is_passed_over_and_nothing_is_lost(pool, lines):
     worker = pool.get(1)
     seq = 1000
-    while worker.hand_out(claim(seq, data=b"x" * MAX_PAYLOAD), 0):
+    while hand_out(worker, claim(seq, data=b"x" * MAX_PAYLOAD)):
         seq += 1
     before = len(worker.in_hand)
     tasks = [claim(number) for number in range(6)]
@@ -537,19 +566,19 @@ def test_a_worker_that_died_is_passed_over_and_nothing_is_lost(pool, lines):
 def test_the_lowest_priority_that_waits(pool):
     assert pool.lowest_waiting() is None
     one, two, _ = pool
-    one.hand_out(claim(1, priority=5), 0)
+    hand_out(one, claim(1, priority=5))
     assert pool.lowest_waiting() is None, "what runs does not wait"
-    one.hand_out(claim(2, priority=4), 0)
-    two.hand_out(claim(3, priority=9), 0)
-    two.hand_out(claim(4, priority=7), 0)
+    hand_out(one, claim(2, priority=4))
+    hand_out(two, claim(3, priority=9))
+    hand_out(two, claim(4, priority=7))
     assert pool.lowest_waiting() == 4
 
 
 def test_the_priority_of_what_runs_does_not_count(pool):
     """A task of priority 5 has nothing to overtake if only tasks of 10 wait behind one of 0."""
     one = pool.get(1)
-    one.hand_out(claim(1, priority=0), 0)
-    one.hand_out(claim(2, priority=10), 0)
+    hand_out(one, claim(1, priority=0))
+    hand_out(one, claim(2, priority=10))
     assert pool.lowest_waiting() == 10
 
 
@@ -590,9 +619,9 @@ def test_a_fast_worker_gets_what_is_left_of_its_number(lines):
 def test_a_worker_that_has_had_its_number_retires_when_it_is_done(limited, lines):
     line = lines(0)[0]
     worker = line.worker
-    worker.hand_out(claim(1), 0)
-    worker.hand_out(claim(2), 0)
-    worker.hand_out(claim(3), 0)
+    hand_out(worker, claim(1))
+    hand_out(worker, claim(2))
+    hand_out(worker, claim(3))
     limited.retire_spent()
     assert not worker.retiring
     for seq in (1, 2, 3):
@@ -608,8 +637,7 @@ def test_what_was_taken_back_does_not_count_for_the_number(limited, lines):
     line = lines(0)[0]
     line.give(claim(1), claim(2), claim(3))
     line.process.read()
-    for attempt in line.worker.take_back():
-        line.worker.in_hand.pop(attempt)
+    line.take_back()
     limited.retire_spent()
     assert not line.worker.retiring
     line.process.report(1, duration=10)

@@ -350,7 +350,7 @@ def test_each_long_attempt_is_noted_once():
     pool.add(worker)
     notes = Notes(storage, board)
     assert notes.next_look(pool) is None
-    worker.hand_out(first, 1_000)
+    worker.hand_out([first], 1_000)
     assert notes.next_look(pool) == 101_000
     notes.take(50_000, pool)
     assert noted(storage) == [(1, None, None)], "it may be over at once"
@@ -364,7 +364,7 @@ def test_each_long_attempt_is_noted_once():
     storage.settle([Settlement(first.key, BACK)], 0)
     (second,) = storage.claim(1, 1, now=0, lease=1)
     worker.in_hand.clear()
-    worker.hand_out(second, 1_000_000)
+    worker.hand_out([second], 1_000_000)
     board.write(0, second.seq, 2, started=6)
     notes.take(notes.next_look(pool), pool)
     assert noted(storage) == [(2, 6, 100)]

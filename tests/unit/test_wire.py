@@ -18,12 +18,13 @@ from liteq.workers.wire import (
     STOP_PACKET,
     Assignment,
     Report,
+    batches,
     pack_report,
-    pack_task,
+    pack_tasks,
     packet_pair,
     receive_all,
+    unpack,
     unpack_report,
-    unpack_task,
 )
 
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -64,38 +65,53 @@ def controls(pair):
 
 @given(st.binary(max_size=200), NUMBERS, NUMBERS, NUMBERS, st.booleans(), st.booleans())
 def test_a_task_there_and_back(data, seq, attempt, owner, revoked, once):
-    packet = pack_task(claim(data, seq, attempt, owner, revoked=revoked, at_most_once=once))
-    assert unpack_task(packet) == Assignment(ClaimKey(seq, attempt, owner), revoked, once, data)
+    packet = pack_tasks([claim(data, seq, attempt, owner, revoked=revoked, at_most_once=once)])
+    assert unpack(packet)[0] == Assignment(ClaimKey(seq, attempt, owner), revoked, once, data)
 
 
 def test_when_it_was_handed_out():
-    assert unpack_task(pack_task(claim(), now=5)).handed_out == 5
-    assert unpack_task(pack_task(claim(), Verdict.TIMEOUT, 5)).verdict is Verdict.TIMEOUT
+    assert unpack(pack_tasks([claim()], now=5))[0].handed_out == 5
+    assert unpack(pack_tasks([claim()], Verdict.TIMEOUT, 5))[0].verdict is Verdict.TIMEOUT
 
 
 def test_flags_are_booleans():
-    assignment = unpack_task(pack_task(claim(revoked=True)))
+    assignment = unpack(pack_tasks([claim(revoked=True)]))[0]
     assert (assignment.revoked, assignment.at_most_once) == (True, False)
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_PAYLOAD - 1, MAX_PAYLOAD])
 def test_a_task_that_fits_travels_in_its_packet(pair, size):
     one, two = pair
-    packet = pack_task(claim(b"x" * size))
+    packet = pack_tasks([claim(b"x" * size)])
     assert len(packet) <= MAX_PACKET
     one.send(packet)
-    assert unpack_task(two.recv(MAX_PACKET)).data == b"x" * size
+    assert unpack(two.recv(MAX_PACKET))[0].data == b"x" * size
 
 
 @pytest.mark.parametrize("size", [MAX_PAYLOAD + 1, 10_000_000])
 def test_a_task_that_does_not_is_to_be_read_from_storage(size):
-    packet = pack_task(claim(b"x" * size, revoked=True, at_most_once=True))
+    packet = pack_tasks([claim(b"x" * size, revoked=True, at_most_once=True)])
     assert len(packet) < 100
-    assert unpack_task(packet) == Assignment(ClaimKey(1, 2, 3), True, True, None)
+    assert unpack(packet)[0] == Assignment(ClaimKey(1, 2, 3), True, True, None)
+
+
+SIZES = st.lists(st.one_of(st.integers(0, 300), st.integers(MAX_PAYLOAD - 100, MAX_PAYLOAD + 2)), max_size=80)
+
+
+@given(SIZES)
+def test_many_tasks_go_in_as_few_packets_as_hold_them(sizes):
+    claims = [claim(b"x" * size, seq) for seq, size in enumerate(sizes, 1)]
+    packets = [pack_tasks(batch, now=7, epoch=9) for batch in batches(claims)]
+    back = [assignment for packet in packets for assignment in unpack(packet)]
+    assert [(one.key.seq, one.handed_out, one.epoch) for one in back] == [(c.seq, 7, 9) for c in claims]
+    assert [one.data for one in back] == [c.data if len(c.data) <= MAX_PAYLOAD else None for c in claims]
+    assert all(len(packet) <= MAX_PACKET for packet in packets)
+    small = sum(size for size in sizes if size <= MAX_PAYLOAD) + 100 * len(sizes)
+    assert len(packets) <= 1 + small // (MAX_PAYLOAD // 2)
 
 
 def test_the_order_to_stop():
-    assert unpack_task(STOP_PACKET) is None
+    assert unpack(STOP_PACKET) is None
 
 
 # Reports

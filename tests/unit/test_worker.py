@@ -7,7 +7,7 @@ from liteq.identity import identify
 from liteq.messages import BACK, Settlement
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
-from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_task, packet_pair, unpack_report
+from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
 LEASE = 60 * clock.SECOND
@@ -49,14 +49,14 @@ def ran(sqlite):
 def test_it_runs_what_it_was_just_given_without_a_look_at_storage(sqlite, line, ran, monkeypatch, age):
     calls, claim = ran
     monkeypatch.setattr(sqlite.storage, "data_of", None)
-    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - age))
+    report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - age))
     assert calls == ["a"]
     assert report.outcome.status == "complete"
 
 
 def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, line, ran):
     calls, claim = ran
-    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - LEASE))
+    report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - LEASE))
     assert calls == ["a"]
     assert report.outcome.status == "complete"
 
@@ -64,7 +64,7 @@ def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, lin
 def test_it_does_not_begin_what_another_has_taken_over(sqlite, line, ran):
     calls, claim = ran
     sqlite.storage.settle([Settlement(claim.key, BACK)], clock.now())
-    report = work(sqlite, line, pack_task(claim, now=clock.monotonic() - LEASE))
+    report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - LEASE))
     assert calls == []
     assert report.outcome == BACK
 
@@ -73,7 +73,7 @@ def test_it_gives_back_what_it_was_handed_in_an_epoch_that_is_over(sqlite, line,
     calls, claim = ran
     board = Board(1)
     epoch = board.begin_epoch(0)
-    packet = pack_task(claim, now=clock.monotonic(), epoch=epoch)
+    packet = pack_tasks([claim], now=clock.monotonic(), epoch=epoch)
     board.begin_epoch(0)
     report = work(sqlite, line, packet, board)
     assert calls == []
@@ -85,6 +85,6 @@ def test_it_gives_back_what_it_was_handed_in_an_epoch_that_is_over(sqlite, line,
 def test_it_runs_what_it_was_handed_in_this_epoch(sqlite, line, ran):
     calls, claim = ran
     board = Board(1)
-    report = work(sqlite, line, pack_task(claim, now=clock.monotonic(), epoch=board.begin_epoch(0)), board)
+    report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic(), epoch=board.begin_epoch(0)), board)
     assert calls == ["a"]
     assert not report.is_return
