@@ -190,22 +190,26 @@ class Trial:
             self.report.broken.append(f"producers ended with {sorted(set(codes))}")
         self.seconds = time.monotonic() - self._began
 
-    def finish(self, timeout: float = 120) -> Report:
+    def finish(self, patience: float = 60) -> Report:
         """Stop the producers, wait until all is settled, stop the consumer, and check.
 
-        Raises:
-            TimeoutError: if what is left is not settled in time.
+        Args:
+            patience: the longest time, in seconds, in which the number of tasks that are left does not fall.
         """
         self.stop_producers()
         try:
-            wait_until(lambda: not any(self.huey.counts()._replace(dead=0)), timeout)
+            while least := self._left():
+                wait_until(lambda: self._left() < least, patience)
         except TimeoutError:
-            self.report.broken.append(f"after {timeout} s there is still {self.huey.counts()}")
+            self.report.broken.append(f"for {patience} s there is still {self.huey.counts()}")
         for consumer in self.consumers:
             code = consumer.stop()
             if code:
                 self.report.broken.append(f"the consumer ended with code {code}")
         return self.judge()
+
+    def _left(self) -> int:
+        return sum(self.huey.counts()._replace(dead=0))
 
     def judge(self) -> Report:
         """Check the history, and what is left in the queue."""

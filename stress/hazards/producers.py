@@ -54,7 +54,7 @@ def run(seed: int, seconds: float, workers: int, bug: str = "") -> Report:
         finally:
             for victim in victims:
                 _kill(trial, victim)
-        report = trial.finish(_PATIENCE_WITH_A_BUG if bug else 120)
+        report = trial.finish(_PATIENCE_WITH_A_BUG if bug else 60)
         events = h.read(trial.settings.folder)
     report.broken += held_up(events)
     _tell(report, events)

@@ -70,4 +70,4 @@ def broken_by(bug: str, fault: Callable[[Trial], bool], kinds: list[str], second
             trial.break_things(seconds, lambda: fault(trial), 0.1)
         except TimeoutError as error:
             return [f"still: {error}"]
-        return trial.finish(timeout=3).broken
+        return trial.finish(patience=3).broken
