@@ -30,6 +30,8 @@ class Liaison:
         """A dispatcher works: tell it of all workers, and of those that died and are not settled."""
         self.owner = message.owner
         self._dispatcher.child.ready(time.monotonic())
+        if draining:
+            self.tell(wire.Drain())  # first, so that it knows why workers were interrupted
         for departed in self._departed.values():
             self.tell(departed.attach, *departed.ends)
             self.tell(departed.gone)
@@ -39,8 +41,6 @@ class Liaison:
                 if place.child.state is State.STOPPING:
                     self.tell(wire.Retire(place.token))
         self.tell(wire.Attached())
-        if draining:
-            self.tell(wire.Drain())
 
     def attach(self, place: Place) -> None:
         """Tell of a worker, and hand over both ends of its line."""

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from .consumer import get, is_alive, kill, processor_time, started, wait_until
 
 VERSION = """
@@ -175,7 +177,8 @@ def test_stopping_in_the_middle_of_it(declare, consume):
     consumer.wait_all_dead()
 
 
-def test_stopping_while_the_dispatcher_leaves(app, consume):
+@pytest.mark.parametrize("then", [signal.SIGCONT, signal.SIGKILL])
+def test_stopping_while_the_dispatcher_leaves(app, consume, then):
     """It leaves what there is to settle to the next one, which has to come although the consumer stops."""
     consumer = consume("-w", "2", "-t", "0.1", "--kill-after", "0.1")
     workers = consumer.workers(app, 2)
@@ -188,7 +191,7 @@ def test_stopping_while_the_dispatcher_leaves(app, consume):
     consumer.wait_log("is loaded anew")
     consumer.send(signal.SIGTERM)
     wait_until(lambda: not any(map(is_alive, workers)), "the end of the workers")
-    os.kill(dispatcher, signal.SIGCONT)
+    os.kill(dispatcher, then)
     assert consumer.wait() == 5
     assert app.huey.storage.consumers() == {}
     assert sorted(task.id for task in app.huey.pending()) == sorted(result.id for result in results)
