@@ -136,12 +136,12 @@ def _waiting(callback: Task, members: int) -> Task:
 
 def handle_of(huey: ResultHost, canvas: Canvas) -> Result | ResultGroup | ChordResult:
     """The handle of what was enqueued."""
-    if isinstance(canvas, group):
-        return ResultGroup([handle_of(huey, task) for task in canvas.tasks])
     if isinstance(canvas, Task):
         if canvas.on_complete is None:
             return Result(huey, canvas)
         return ResultGroup(_results(huey, canvas))
+    if isinstance(canvas, group):
+        return ResultGroup([handle_of(huey, task) for task in canvas.tasks])
     members = [_last(m if isinstance(m, Task) else m.callback) for m in canvas.tasks]
     stages = _results(huey, canvas.callback)
     return ChordResult(

@@ -209,15 +209,30 @@ RELEASED: Final = "released"
 BACK: Final = Outcome(Disposition.BACK, RELEASED)
 
 
+_unused_chance: list[int] = []
+
+
+def _random_bits() -> int:
+    """64 bits of chance, from the kernel, because an application may seed `random`; a good deal at a time."""
+    while True:
+        try:
+            return _unused_chance.pop()
+        except IndexError:  # it was empty, or another thread was faster
+            _unused_chance.extend(memoryview(os.urandom(8 * 256)).cast("Q"))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unused_chance.clear)  # or parent and child would make the same ids
+
+
 def new_id() -> str:
     """A unique id in the form of a UUID of version 7 (RFC 9562): ids made later sort later.
 
     Time-ordered ids keep the writes of an index at its end; random ones scatter them over the whole file.
     """
     ns = time.time_ns()
-    # Milliseconds, the version, their fraction in 12 bits, the variant, and chance: of the kernel, because an
-    # application may seed `random`.
+    # Milliseconds, the version, their fraction in 12 bits, the variant, and chance.
     high = (ns // 1_000_000 << 16) | 0x7000 | (ns % 1_000_000 >> 8)
-    low = 1 << 63 | int.from_bytes(os.urandom(8), "big") >> 2
+    low = 1 << 63 | _random_bits() >> 2
     text = f"{high:016x}{low:016x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

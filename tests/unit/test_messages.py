@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,7 +57,16 @@ def test_ids_differ_though_the_application_seeds_random(monkeypatch):
     assert new_id() != first
 
 
-def test_ids_differ_after_a_fork():
+def test_ids_of_threads_differ(monkeypatch):
+    monkeypatch.setattr(messages.time, "time_ns", lambda: 10**18)
+    with ThreadPoolExecutor(8) as threads:
+        ids = [id for made in threads.map(lambda _: [new_id() for _ in range(5000)], range(8)) for id in made]
+    assert len(set(ids)) == 40_000
+
+
+def test_ids_differ_after_a_fork(monkeypatch):
+    monkeypatch.setattr(messages.time, "time_ns", lambda: 10**18)
+    new_id()  # some chance is left
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
