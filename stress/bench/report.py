@@ -26,12 +26,17 @@ def conditions(loads: Sequence[float], notes: Sequence[str], *, full: bool, roun
         "run": "full" if full else "short",
         "rounds": rounds,
         "cores": os.cpu_count(),
-        "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "machine": f"{platform.system()} {_kernel()} {platform.machine()}",
         "python": platform.python_version(),
         "sqlite": apsw.sqlite_lib_version(),
         "load": {"least": min(loads), "most": max(loads)},
         "notes": list(notes),
     }
+
+
+def _kernel() -> str:
+    """The version without what a distribution or a host makes of it."""
+    return platform.release().partition("-")[0]
 
 
 def write(folder: Path, figures: Sequence[Figure], circumstances: dict[str, Any]) -> Path:

@@ -7,6 +7,7 @@ contenders in one run mean something.
 from __future__ import annotations
 
 import argparse
+import compileall
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ def main() -> int:
     """Measure, print, write."""
     arguments = parse()
     system.BUILD.mkdir(parents=True, exist_ok=True)
+    # As an installation does; else, where writing bytecode is off, each start would compile everything anew.
+    compileall.compile_dir(system.ROOT / "liteq", quiet=2)
     notes = [NOT_BUILT]
     loads = [system.load()]
     figures: list[Figure] = []
