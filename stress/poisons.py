@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 DEAD, ERROR, VALUE = "dead", "error", "poisoned"
@@ -112,8 +113,7 @@ def _sleep_on() -> None:
 
 
 def _limit_memory() -> None:
-    with open("/proc/self/statm") as statm:
-        size = int(statm.read().split()[0]) * resource.getpagesize()
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + LIMIT, resource.RLIM_INFINITY))
 
 
@@ -133,8 +133,7 @@ def _take_memory_and_be_killed() -> None:
     """By the kernel, where a control group could be made."""
     group = os.environ.get(GROUP)
     if group is not None:
-        with open(f"{group}/cgroup.procs", "w") as processes:
-            processes.write(str(os.getpid()))
+        Path(group, "cgroup.procs").write_text(str(os.getpid()))
     hoard: list[bytes] = []
     while len(hoard) < 2 * LIMIT >> 20:
         hoard.append(b"x" * (1 << 20))
@@ -161,11 +160,11 @@ def _recurse_in_c() -> None:
 
 def _write_rubbish() -> str:
     """Into everything that is open and no file: the line to the dispatcher, among others."""
-    for name in os.listdir("/proc/self/fd"):
+    for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         with suppress(OSError):
-            if not stat.S_ISREG(os.fstat(int(name)).st_mode):
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
                 for rubbish in (b"rubbish", b"\x80\x05K\x01.", b"\x80\x05(K\x01K\x02K\x03t.", b"\0" * 70_000):
-                    os.write(int(name), rubbish)
+                    os.write(fd, rubbish)
     return VALUE
 
 

@@ -58,7 +58,7 @@ class Recorder:
 
     def opened(self, path: str) -> int:
         """The number of a file, which is new if the name is."""
-        name = os.path.basename(path)
+        name = Path(path).name
         if name not in self._files:
             self._number += 1
             self._files[name] = self._number
@@ -69,7 +69,7 @@ class Recorder:
 
     def deleted(self, path: str, *, synced: bool) -> None:
         """A name was removed."""
-        name = os.path.basename(path)
+        name = Path(path).name
         if name in self._files:
             self.operations.append(Operation("unlink", self._files.pop(name), data=name))
             if synced and not self._deaf:
@@ -86,7 +86,7 @@ class Recorder:
 
     def synced_path(self, path: str) -> None:
         """A file was synchronised by other means."""
-        name = os.path.basename(path)
+        name = Path(path).name
         if name in self._files:
             self.synced(self._files[name], by_sqlite=False)
 
@@ -97,7 +97,7 @@ class Recorder:
 
         def fsync(file: Any) -> None:
             number = file if isinstance(file, int) else file.fileno()
-            self.synced_path(os.readlink(f"/proc/self/fd/{number}"))
+            self.synced_path(str(Path(f"/proc/self/fd/{number}").readlink()))
 
         try:
             with mock.patch.object(os, "fsync", fsync):

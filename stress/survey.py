@@ -39,6 +39,7 @@ class Promised:
     now: int = 0
 
     def take(self, event: tuple[str, tuple[str, ...]]) -> None:
+        """Note what an event promises of the messages of these ids."""
         what, ids = event
         self.now += 1
         for id in ids:
@@ -51,16 +52,28 @@ class Promised:
                     self.started[id] = False
                 case "back":
                     self.started[id] = True
-                case "done" | "dead" | "followed":
-                    self.ending.add(id)
-                    if what == "followed":
-                        self._ask(f"again-next-{id}", (f"again-next-{id}",))
-                case "done for sure" | "dead for sure" | "followed for sure":
-                    self.ended.add(id)
-                    if what == "followed for sure":
-                        self.acknowledged[f"again-next-{id}"] = self.now
                 case "popped":
                     self.popped.add(id)
+                case _:
+                    self._take_end(what, id)
+
+    def _take_end(self, what: str, id: str) -> None:
+        following = f"again-next-{id}"
+        match what:
+            case "done" | "dead":
+                self.ending.add(id)
+            case "followed":
+                self.ending.add(id)
+                self._ask(following, (following,))
+            case "done for sure" | "dead for sure":
+                self.ended.add(id)
+            case "followed for sure":
+                self.ended.add(id)
+                self.acknowledged[following] = self.now
+            case "back for sure":
+                pass  # it may be there, and may run again
+            case _:
+                raise ValueError(f"no event is {what!r}")
 
     def _ask(self, id: str, ids: tuple[str, ...]) -> None:
         self.put[id] = ids

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 SYSTEM = os.environ.get("BENCH_SYSTEM", "liteq")
@@ -67,9 +68,9 @@ def echo(data: bytes) -> bytes:
 @huey.task()
 def hold(starts: str, gate: str) -> int:
     """Note the start, wait until the gate is there."""
-    with open(starts, "a", encoding="utf-8") as file:
+    with Path(starts).open("a", encoding="utf-8") as file:
         file.write(f"{os.getpid()} {time.time_ns()}\n")
-    while not os.path.exists(gate):
+    while not Path(gate).exists():
         time.sleep(0.0005)
     return os.getpid()
 
@@ -77,7 +78,7 @@ def hold(starts: str, gate: str) -> int:
 @huey.task()
 def meet(count: int) -> int:
     """Wait until so many are here; the process."""
-    open(f"{FOLDER}/met{os.getpid()}", "w").close()
-    while sum(name.startswith("met") for name in os.listdir(FOLDER)) < count:
+    Path(FOLDER, f"met{os.getpid()}").touch()
+    while len(list(Path(FOLDER).glob("met*"))) < count:
         time.sleep(0.001)
     return os.getpid()

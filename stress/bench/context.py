@@ -29,15 +29,15 @@ class Context:
 
     @property
     def liteq(self) -> System:
-        """liteq as it is by default."""
+        """This checkout as it is by default."""
         return system.liteq("full")
 
     def sqlite_peers(self, durability: str) -> list[System]:
-        """huey on SQLite."""
+        """The peers on SQLite."""
         return [system.huey(self.peers, durability)] if self.peers else []
 
     def redis_peers(self) -> list[System]:
-        """huey on Redis."""
+        """The peer on Redis."""
         return [system.huey_on_redis(self.peers, self.redis)] if self.peers and self.redis else []
 
     @contextmanager

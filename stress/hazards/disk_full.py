@@ -64,11 +64,13 @@ class SmallDisk(Disk):
         self._room = _SIZE
 
     def fill(self, _consumer: Consumer) -> None:
+        """Leave no room."""
         with suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
             while True:
                 ballast.write(bytes(4096))
 
     def clear(self, _consumer: Consumer) -> None:
+        """Make room."""
         # The queue has grown meanwhile, and may take what was freed: so there is more of it each time.
         self._room += _SIZE
         self._ballast.unlink(missing_ok=True)
@@ -83,11 +85,13 @@ class LimitedFiles(Disk):
         self._history = folder.parent / "history"
 
     def fill(self, consumer: Consumer) -> None:
+        """Let no file grow by more than a little."""
         # The history, which is no part of this disk, has to have room.
         largest = max(file.stat().st_size for file in self.folder.iterdir()) + 8192
         self._limit(consumer, max(largest, self._history.stat().st_size + 1024 * 1024))
 
     def clear(self, consumer: Consumer) -> None:
+        """Let them grow."""
         self._limit(consumer, resource.RLIM_INFINITY)
 
     def _limit(self, consumer: Consumer, size: int) -> None:

@@ -6,7 +6,6 @@ day. For hours: `python stress/run.py soak --seconds 28800 --json soak.json`.
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import subprocess
@@ -186,6 +185,6 @@ _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'queue'"
 def _of_process(process: psutil.Process) -> Iterator[tuple[str, float]]:
     yield "memory", process.memory_full_info().uss / _MEGABYTE
     yield "threads", process.num_threads()
-    links = [os.readlink(entry) for entry in Path(f"/proc/{process.pid}/fd").iterdir()]
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{process.pid}/fd").iterdir()]
     yield "descriptors", len(links)
     yield "watches", sum("inotify" in link for link in links)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from stress import history as h
@@ -23,8 +23,7 @@ def locks_hold(run: Run) -> Iterator[str]:
         key = (event.seq, event.attempt)
         if event.kind == h.EXPIRED:
             lost.add(key)
-            for holders in inside.values():
-                holders.pop(key, None)
+            _let_go(inside, key=key)
         elif event.kind == h.ENTERED and key not in lost and event.pid not in dying:
             name, room = event.detail["name"], event.detail["room"]
             inside[name][key] = event.pid
@@ -35,11 +34,17 @@ def locks_hold(run: Run) -> Iterator[str]:
         elif event.kind == h.KILLING:
             victim = event.detail["victim"]
             dying.add(victim)
-            for holders in inside.values():
-                for holder in [one for one, pid in holders.items() if pid == victim]:
-                    del holders[holder]
+            _let_go(inside, pid=victim)
         elif event.kind == h.KILLED:
             dying.discard(event.detail["victim"])
+
+
+def _let_go(
+    inside: Mapping[str, dict[tuple[int, int], int]], *, key: tuple[int, int] | None = None, pid: int = 0
+) -> None:
+    for holders in inside.values():
+        for holder in [one for one, process in holders.items() if one == key or process == pid]:
+            del holders[holder]
 
 
 def rate_limits_hold(run: Run) -> Iterator[str]:
