@@ -9,7 +9,7 @@ import pytest
 from liteq.storage.sqlite.database import Database
 from stress.hazards.power_loss import Tally, run, try_one
 
-PATIENCE = 60
+PATIENCE = 180
 
 
 def fail_until_broken(level="full", **options) -> Tally:
