@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from liteq import SqliteHuey, StorageError, chord
-from liteq.exceptions import ForeignFile
+from liteq.exceptions import ForeignFile, StorageDamaged
 from liteq.storage.sqlite import schema
 from liteq.storage.sqlite.verify import verify
 
@@ -159,3 +159,24 @@ def test_a_file_that_can_only_be_read(huey, filename):
         assert verify(str(filename)).problems == []
     finally:
         folder.chmod(0o700)
+
+
+def test_a_null_where_none_can_be_is_damage(huey, filename):
+    """SQLite does not look whether a row that it reads keeps the rules of its table."""
+    rule, none = "attempt INTEGER NOT NULL", "attempt INTEGER"
+    huey.storage.close()
+    connection = apsw.Connection(str(filename))
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    for before, after in ((rule, none), (none, rule)):
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'priority'", (before, after)
+        )
+        connection.execute("PRAGMA writable_schema = RESET")
+        if after == none:
+            connection.execute("UPDATE priority SET attempt = NULL")
+    connection.close()
+    with pytest.raises(StorageDamaged, match="it is damaged"):
+        huey.dequeue()
+    assert huey.counts().running == 1, "no more than before"

@@ -38,6 +38,7 @@ _ADVICE: tuple[tuple[type[Exception], type[StorageError], str], ...] = (
     (apsw.NotADBError, ForeignFile, "not a SQLite database; it was left untouched: use another filename"),
     (apsw.CorruptError, StorageDamaged, _DAMAGED),
     (UnicodeDecodeError, StorageDamaged, _DAMAGED),
+    (TypeError, StorageDamaged, _DAMAGED),
     (apsw.PermissionsError, StorageError, "permission denied; check this user's permissions on it"),
     (apsw.IOError, StorageError, "reading or writing it failed; check the disk and the folder it lies in"),
 )
@@ -50,7 +51,7 @@ def out_of_room(error: E, connection: apsw.Connection) -> E | apsw.FullError:
     return error
 
 
-def translate(error: apsw.Error | UnicodeDecodeError, path: str) -> StorageError:
+def translate(error: apsw.Error | UnicodeDecodeError | TypeError, path: str) -> StorageError:
     """The error to raise to a caller in place of SQLite's or apsw's own."""
     for kind, ours, advice in _ADVICE:
         if isinstance(error, kind):

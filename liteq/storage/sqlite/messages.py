@@ -10,6 +10,7 @@ from liteq.storage.base import Taken
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.chords import ChordVerbs, pack_links, unpack_links
 from liteq.storage.sqlite.database import Transaction
+from liteq.storage.sqlite.errors import translate
 from liteq.storage.sqlite.pauses import PauseVerbs, Ready
 from liteq.storage.sqlite.records import RecordVerbs
 
@@ -82,19 +83,25 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
             rows = rows[: _first_that_must_wait(rows, startable)]
             if not rows:
                 return []
-            revoked = self._revoked(transaction, rows, now)
+            claims = self._claims_of(rows, owner, self._revoked(transaction, rows, now))
             connection.executemany(sql.DELETE_READY, [(self.name, rank, seq) for rank, seq, *_ in rows])
             connection.executemany(
                 sql.INSERT_CLAIM,
-                [(row[1], self.name, owner, row[2] + 1, row[3], row[1] in revoked, lease) for row in rows],
+                [(c.seq, self.name, owner, c.attempt, c.crashes, c.revoked, lease) for c in claims],
             )
-        return [
-            Claim(
-                seq, attempt + 1, owner, id, name, data, -rank, crashes, bool(once), seq in revoked,
-                *unpack_links(links),
-            )
-            for rank, seq, attempt, crashes, id, name, data, once, links in rows
-        ]  # fmt: skip
+        return claims
+
+    def _claims_of(self, rows: Sequence[Ready], owner: int, revoked: set[int]) -> list[Claim]:
+        try:
+            return [
+                Claim(
+                    seq, attempt + 1, owner, id, name, data, -rank, crashes, bool(once), seq in revoked,
+                    *unpack_links(links),
+                )
+                for rank, seq, attempt, crashes, id, name, data, once, links in rows
+            ]  # fmt: skip
+        except TypeError as error:  # NULL in a column that can't be NULL
+            raise translate(error, self.database.path) from error
 
     def _of_id(self, transaction: Transaction, id: str, limit: int, inline: int | None) -> list[Ready]:
         self._unpark_ids(transaction, [id])
