@@ -111,7 +111,9 @@ class Worker:
 
     def is_running(self, claim: Claim, now: int) -> None:
         """It was given this task by another dispatcher, and is at it."""
-        self.in_hand[claim.seq, claim.attempt] = claim
+        attempt = (claim.seq, claim.attempt)
+        self.in_hand[attempt] = claim
+        self._last_of_before = attempt
         self.last_report = self.look_at = now
 
     def reported(self, report: Report, now: int) -> Claim | None:

@@ -344,6 +344,16 @@ def test_a_task_of_the_dispatcher_before_this_one(line, worker):
     assert worker.reported(report, 600) == claim(1)
 
 
+def test_nothing_overtakes_what_another_dispatcher_gave_it(line, worker):
+    worker.is_running(claim(1), 0)
+    worker._duration = 1.0  # reports that it had sent before tell of short tasks
+    assert worker.room == 0
+    line.process.end.send(pack_return(claim(1).key))
+    (report,) = line.reports()
+    worker.reported(report, 0)
+    assert worker.room > 0
+
+
 # Room
 
 
