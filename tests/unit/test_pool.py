@@ -1,5 +1,6 @@
 """What the dispatcher knows of its workers, with real lines to workers that are played by the test."""
 
+import sys
 import threading
 import time
 from bisect import insort
@@ -248,38 +249,53 @@ def test_taking_back_twice_finds_nothing(line, worker):
     assert line.take_back() == []
 
 
+@pytest.fixture
+def restless():
+    """Threads take turns as often as can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
 def test_every_task_runs_once_and_nothing_overtakes_what_is_taken_back(line, worker):
     """However the two race: what the process comes to meanwhile it gives back, and gets no more until then."""
-    total, ran = 600, []
+    total, ran = 200, []
 
     def process():
         while len(ran) < total:
             assignment, may_begin = line.process.receive()
             if may_begin:
                 ran.append(assignment.key.seq)
-                line.process.report(assignment.key.seq)
+                line.process.report(assignment.key.seq, attempt=assignment.key.attempt)
             else:
                 line.process.give_back(assignment)
 
-    queue = list(range(1, total + 1))
-    thread = threading.Thread(target=process, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while len(ran) < total and time.monotonic() < deadline:
+    queue = [claim(seq) for seq in range(1, total + 1)]
+
+    def take_back(one):
+        insort(queue, one._replace(attempt=one.attempt + 1))  # as it is claimed anew
+
+    def read():
         for report in line.reports():
-            if worker.reported(report, 0) is not None and report.is_return:
-                insort(queue, report.seq)
+            one = worker.reported(report, 0)
+            if one is not None and report.is_return:
+                take_back(one)
+
+    threading.Thread(target=process, daemon=True).start()
+    deadline = time.monotonic() + 120
+    while len(ran) < total and time.monotonic() < deadline:
+        read()
         worker._duration = 1.0  # as if they were short: what is in doubt is all that holds it back
         room = worker.room
-        share, queue = queue[:room], queue[room:]
-        assert worker.hand_out([claim(seq) for seq in share], 0) == []
+        share, queue[:] = queue[:room], queue[room:]
+        assert worker.hand_out(share, 0) == []
         worker.end_epoch()
         at = line.board.read(0)
-        for report in line.reports():
-            if worker.reported(report, 0) is not None and report.is_return:
-                insort(queue, report.seq)
+        read()
         for one in worker.take_back(at):
-            insort(queue, one.seq)
+            take_back(one)
     assert ran == list(range(1, total + 1))
 
 
