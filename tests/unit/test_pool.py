@@ -1,5 +1,6 @@
 """What the dispatcher knows of its workers, with real lines to workers that are played by the test."""
 
+import random
 import sys
 import threading
 import time
@@ -261,7 +262,7 @@ def restless():
 @pytest.mark.usefixtures("restless")
 def test_every_task_runs_once_and_nothing_overtakes_what_is_taken_back(line, worker):
     """However the two race: what the process comes to meanwhile it gives back, and gets no more until then."""
-    total, ran = 200, []
+    total, ran, chance = 500, [], random.Random(1)
 
     def process():
         while len(ran) < total:
@@ -291,6 +292,7 @@ def test_every_task_runs_once_and_nothing_overtakes_what_is_taken_back(line, wor
         room = worker.room
         share, queue[:] = queue[:room], queue[room:]
         assert worker.hand_out(share, 0) == []
+        time.sleep(chance.choice([0, 1e-5, 1e-4, 3e-4]))  # so that they meet at all places of the packet
         worker.end_epoch()
         at = line.board.read(0)
         read()
