@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -18,6 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
     They write no bytecode themselves: that of an application which is replaced within the second would be
     taken for the new one's. For the same reason it is compared by hash here.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so; what is tested is what a terminal would start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # once, not in each process of a parallel run
         compileall.compile_dir(
             PACKAGE, quiet=2, force=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH

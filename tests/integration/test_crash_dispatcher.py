@@ -127,6 +127,7 @@ def test_while_the_file_is_locked_for_too_long(declare, consume):
     worker = started(app, "a")
     dispatcher = consumer.dispatcher
     connection = apsw.Connection(str(consumer.folder / "queue.db"))
+    connection.set_busy_timeout(10_000)
     connection.execute("BEGIN IMMEDIATE")
     kill(dispatcher)
     time.sleep(1.5)  # several times its timeout
@@ -144,6 +145,7 @@ def test_storage_that_fails_for_a_while(declare, consume):
     results = [app.hold("a"), app.hold("b")]
     expected = [started(app, "a"), started(app, "b")]
     connection = apsw.Connection(str(consumer.folder / "queue.db"))
+    connection.set_busy_timeout(10_000)
     connection.execute("BEGIN IMMEDIATE")
     app.open_gate("a")
     app.open_gate("b")

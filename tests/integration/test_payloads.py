@@ -95,6 +95,7 @@ def test_a_large_outcome_while_the_file_is_locked_for_too_long(declare, consume)
     result = app.hold_large("a", data)
     worker = started(app, "a")
     connection = apsw.Connection(str(consumer.folder / "queue.db"))
+    connection.set_busy_timeout(10_000)
     connection.execute("BEGIN IMMEDIATE")
     app.open_gate("a")
     time.sleep(1.5)  # several times its timeout
