@@ -86,11 +86,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=own_identity.cache_clear)
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a process stands still (SIGSTOP, a debugger), so that nothing follows from its silence."""
-    return standstill(pid) in {"stopped", "traced"}
-
-
 def standstill(pid: int) -> str:
     """How a process stands still: stopped, traced (by a debugger), zombie; empty if it does not."""
     import psutil

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+from collections.abc import Iterable
 
 from liteq import clock
 from liteq.api import Huey
@@ -98,12 +99,12 @@ class Crew:
         worker.end_epoch()
         at = self._board.read(worker.index)
         self.read_reports(worker)  # what it has ended is there by now
-        for claim in worker.take_back(at):
-            self._give_back(claim)
+        self._give_back(worker.take_back(at))
 
-    def _give_back(self, claim: Claim | None) -> None:
-        if claim is not None and not self._aftermath.taken_back(claim):
-            self._ledger.settle(Settlement(claim.key, BACK))
+    def _give_back(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            if not self._aftermath.taken_back(claim):
+                self._ledger.settle(Settlement(claim.key, BACK))
 
     def retire(self, worker: Worker) -> None:
         """Let a worker end once it has done what it is at."""
@@ -130,8 +131,7 @@ class Crew:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         self._selector.unregister(worker.line)
         self.read_reports(worker)
-        for claim in worker.take_back(gone.attempt):
-            self._give_back(claim)
+        self._give_back(worker.take_back(gone.attempt))
         running = worker.in_hand.values()
         self.interrupted = self.interrupted or (self.draining and gone.requested and bool(running))
         self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))
@@ -162,7 +162,7 @@ class Crew:
         claim = worker.reported(report, clock.monotonic()) if worker is not None else None
         claim = claim or self._inheritance.take((report.seq, report.attempt))
         if report.is_return:
-            self._give_back(claim)
+            self._give_back([] if claim is None else [claim])
             return
         attempted = self._aftermath.attempted(report, worker.pid if worker is not None else None)
         if report.outcome is None:

@@ -76,7 +76,7 @@ def batches(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
     """The claims in parts that fit a packet each."""
     first = size = 0
     for place, claim in enumerate(claims):
-        needed = _TASK.size + (0 if _is_large(claim) else len(claim.data or b""))
+        needed = _TASK.size + len(_inline(claim) or b"")
         if size + needed > MAX_PAYLOAD and place > first:
             yield claims[first:place]
             first, size = place, 0
@@ -85,8 +85,9 @@ def batches(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
         yield claims[first:]
 
 
-def _is_large(claim: Claim) -> bool:
-    return claim.data is None or len(claim.data) > MAX_PAYLOAD
+def _inline(claim: Claim) -> bytes | None:
+    """What travels in the packet; None if the worker has to read it from storage."""
+    return None if claim.data is None or len(claim.data) > MAX_PAYLOAD else claim.data
 
 
 def pack_tasks(
@@ -97,11 +98,11 @@ def pack_tasks(
     for claim in claims:
         flags = claim.revoked * _REVOKED + claim.at_most_once * _AT_MOST_ONCE
         flags += (claim.gathers is not None) * _GATHERS + (verdict << _VERDICT_SHIFT)
-        if claim.data is None or _is_large(claim):
-            parts.append(_TASK.pack(claim.seq, claim.attempt, claim.owner, flags, _ELSEWHERE))
-        else:
-            parts.append(_TASK.pack(claim.seq, claim.attempt, claim.owner, flags, len(claim.data)))
-            parts.append(claim.data)
+        data = _inline(claim)
+        size = _ELSEWHERE if data is None else len(data)
+        parts.append(_TASK.pack(claim.seq, claim.attempt, claim.owner, flags, size))
+        if data is not None:
+            parts.append(data)
     return b"".join(parts)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 import psutil
 
-from liteq.identity import is_stopped
+from liteq.identity import standstill
 from stress import history as h
 from stress.calls import Caller
 from stress.consumer import Consumer
@@ -154,7 +154,9 @@ class Freezer:
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.suspend()
-            wait_until(lambda: all(is_stopped(it.pid) or not it.is_running() for it in processes))
+            wait_until(
+                lambda: all(standstill(it.pid) == "stopped" or not it.is_running() for it in processes)
+            )
             for process in processes:
                 self._trial.recorder.note(h.FROZEN, victim=process.pid)
             free = self._may_write()

@@ -30,7 +30,7 @@ def test_a_task_longer_than_any_patience_is_not_run_again(app, consume):
     worker = started(app, "a")
     kill(consumer.dispatcher)
     assert get(app.add(1, 2)) == 3
-    time.sleep(1.5)  # longer than a new dispatcher waits for workers to show what they run
+    time.sleep(1.5)  # a task that was taken to be lost would run again meanwhile
     assert get(app.add(1, 2)) == 3
     app.open_gate("a")
     assert get(result) == worker

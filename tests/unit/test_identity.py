@@ -9,7 +9,7 @@ import time
 import pytest
 
 from liteq import identity
-from liteq.identity import Identity, identify, is_gone, is_stopped
+from liteq.identity import Identity, identify, is_gone, standstill
 
 from .running import wait_for
 
@@ -101,13 +101,13 @@ def test_a_forked_child_has_an_identity_of_its_own():
 
 
 def test_a_process_that_stands_still(process):
-    assert is_stopped(process.pid) is False
+    assert standstill(process.pid) == ""
     os.kill(process.pid, signal.SIGSTOP)
-    wait_for(lambda: is_stopped(process.pid))
+    wait_for(lambda: standstill(process.pid) == "stopped")
     assert is_gone(identify(process.pid)) is False
     os.kill(process.pid, signal.SIGCONT)
-    wait_for(lambda: not is_stopped(process.pid))
-    assert is_stopped(2**22 + 1) is False
+    wait_for(lambda: standstill(process.pid) == "")
+    assert standstill(2**22 + 1) == ""
 
 
 def test_where_the_kernel_does_not_tell_its_boot(monkeypatch):

@@ -1,10 +1,14 @@
 """What a worker does with an assignment that it came to late."""
 
+import signal
+import sys
+
 import pytest
 
 from liteq import clock
 from liteq.identity import identify
 from liteq.messages import BACK, Settlement
+from liteq.workers import leftovers
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_tasks, packet_pair, unpack_report
@@ -88,3 +92,12 @@ def test_it_runs_what_it_was_handed_in_this_epoch(sqlite, line, ran):
     report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic(), epoch=board.begin_epoch(0)), board)
     assert calls == ["a"]
     assert not report.is_return
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="another interpreter may have no such function"
+)
+def test_handlers_are_looked_up_without_the_conversion_to_an_enum():
+    """It takes several microseconds of every task."""
+    assert leftovers._handler_of is not signal.getsignal
+    assert leftovers._handler_of(signal.SIGINT) is signal.getsignal(signal.SIGINT)

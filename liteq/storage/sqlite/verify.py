@@ -83,7 +83,7 @@ def _of_length(connection: apsw.Connection) -> list[str]:
     While there is a WAL, that may have the page as well.
     """
     wal = Path(connection.filename_wal)
-    if not connection.filename or (wal.exists() and wal.stat().st_size):
+    if wal.exists() and wal.stat().st_size:
         return []
     size = Path(connection.filename).stat().st_size
     return (
