@@ -18,7 +18,8 @@ from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.place import Place
 from liteq.workers.process import fork, set_name
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec, template_main
 from liteq.workers.wire import packet_pair
 
@@ -50,7 +51,7 @@ class Launcher:
         self._supervisor: Identity = identify()
         self._tokens = itertools.count(1)
         self.board = Board(options.workers)
-        self._journal = Journal()
+        self._rings = Rings(options.workers)
         self.template: Template | None = None
         self.by_itself = False
         """Children are forked from the supervisor and import the application for themselves."""
@@ -116,7 +117,7 @@ class Launcher:
         ends = [adopt(fd) for fd in descriptors]
         control = Control(ends[0])
         if spec.kind == "worker":
-            return worker_main(huey, self._options, spec, control, ends[1], self.board)
+            return worker_main(huey, self._options, spec, control, ends[1], self.board, self._rings)
         return dispatcher_main(
-            huey, self._options, self._supervisor, spec.owner, control, self.board, self._journal
+            huey, self._options, self._supervisor, spec.owner, control, self.board, self._rings
         )

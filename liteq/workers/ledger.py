@@ -9,7 +9,7 @@ from liteq.api import Huey
 from liteq.messages import BACK, Claim, Settlement
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
-from liteq.workers.shared import Journal
+from liteq.workers.rings import Rings
 from liteq.workers.wire import MAX_PAYLOAD
 
 logger = logging.getLogger("huey.consumer")
@@ -23,15 +23,15 @@ class Ledger:
         owner: the consumer's id in storage.
         lease: microseconds that a claim lasts.
         beat: the periodic tasks.
-        journal: holds the reports of what is not committed yet.
+        rings: hold the reports of what is not committed yet.
     """
 
-    def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, journal: Journal) -> None:
+    def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, rings: Rings) -> None:
         self._storage = huey.storage
         self._owner = owner
         self._lease = lease
         self._beat = beat
-        self._journal = journal
+        self._rings = rings
         self._settlements: list[Settlement] = []
         self._claimed: list[Claim] = []
         self._to_sync = False
@@ -61,6 +61,7 @@ class Ledger:
         room = pool.room()
         if self._settlements or (claiming and self._has_reason(now, room)):
             self._commit(now, room, pool.idle(), claiming)
+        self._rings.commit()
         if self._to_sync:
             self._storage.sync()  # a task that runs at most once may start now, even if the power fails then
             self._to_sync = False
@@ -91,7 +92,6 @@ class Ledger:
         self._claimed.extend(claims)
         # What is still to be handed out from before, because the disk failed then, is still to be synced.
         self._to_sync = not durable and (self._to_sync or any(claim.at_most_once for claim in claims))
-        self._journal.clear()
         if claiming:
             self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.

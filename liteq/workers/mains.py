@@ -19,7 +19,8 @@ from liteq.workers.dispatcher import Dispatcher
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
 from liteq.workers.process import ignore
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.worker import Worker
 
@@ -36,7 +37,7 @@ def dispatcher_main(
     owner: int | None,
     control: Control,
     board: Board,
-    journal: Journal,
+    rings: Rings,
 ) -> int:
     """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
     signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
@@ -48,7 +49,7 @@ def dispatcher_main(
                 huey.storage.attend(owner, identify())
         else:
             _attend(huey, owner)
-        dispatcher = Dispatcher(huey, options, owner, control, board, journal)
+        dispatcher = Dispatcher(huey, options, owner, control, board, rings)
     except StorageBusy as error:
         logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
         return 1
@@ -80,10 +81,11 @@ def worker_main(
     control: Control,
     line: socket.socket,
     board: Board,
+    rings: Rings,
 ) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
     os.setsid()  # what a task sends to its process group, it sends to its own processes
-    worker = Worker(huey, spec, line, board, int(options.lease * clock.SECOND), options.max_memory)
+    worker = Worker(huey, spec, line, board, rings, int(options.lease * clock.SECOND), options.max_memory)
     huey.registry.in_worker = True
     huey.hooks.startup.run()
     control.send(wire.WorkerReady(os.getpid()))

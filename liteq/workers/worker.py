@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
@@ -13,13 +14,14 @@ from typing import NoReturn
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, TaskStopped
-from liteq.messages import Attempted, Disposition, Outcome, Settlement
+from liteq.messages import Attempted, ClaimKey, Disposition, Outcome, Settlement
 from liteq.outcomes import text_of
 from liteq.workers.attempt import announce, attempt, settle
 from liteq.workers.forks import let_go
 from liteq.workers.leftovers import Leftovers
 from liteq.workers.memory import PrivateMemory, shown
 from liteq.workers.process import EXIT_CUT_OFF
+from liteq.workers.rings import Doorbell, Rings
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.timer import Timer
@@ -33,12 +35,15 @@ from liteq.workers.wire import (
     pack_report,
     pack_return,
     unpack,
+    unpack_report,
 )
 
 logger = logging.getLogger("huey.worker")
 
 _RETRY_STORAGE_AFTER = 0.25
 """Seconds."""
+_LOOK_FOR_ROOM_AFTER = 0.0005
+"""Seconds. There is none while reports are large, or while the dispatcher can't commit."""
 
 INTERRUPTED = Outcome(Disposition.BACK, "interrupted")
 INTERRUPTED_FOR_GOOD = Outcome(
@@ -54,6 +59,7 @@ class Worker:
         spec: what it is in its consumer.
         line: to the dispatcher.
         board: where it tells what it is at.
+        rings: where it reports.
         lease: microseconds for which a claim is sure to hold after it was handed out.
         max_memory: bytes of memory beyond which it leaves after its task; None: no limit.
     """
@@ -64,6 +70,7 @@ class Worker:
         spec: ChildSpec,
         line: socket.socket,
         board: Board,
+        rings: Rings,
         lease: int,
         max_memory: int | None = None,
     ) -> None:
@@ -71,6 +78,11 @@ class Worker:
         self._index = spec.place
         self._line = line
         self._board = board
+        self._rings = rings
+        self._doorbell = Doorbell()
+        self._owner = 0
+        self._alone = False
+        """Neither a dispatcher nor a supervisor is left."""
         self._lease = lease
         self._timer = Timer(board, spec.place)
         self._leftovers = Leftovers(self.interrupt)
@@ -99,15 +111,17 @@ class Worker:
             packet = self._receive()
             received = unpack(packet) if packet else None
             if received is None:
-                return
+                break
             if isinstance(received, Announcement):
                 announce(self._huey, received)
                 continue
-            for assignment in received:
-                if not self._work_on(assignment):
+            for behind, assignment in enumerate(received, 1 - len(received)):
+                if not self._work_on(assignment, more=behind < 0):
                     break  # what is left of the packet is the dispatcher's
+        if self._alone:
+            self._settle_reports(self._rings.left(self._index))
 
-    def _work_on(self, assignment: Assignment) -> bool:
+    def _work_on(self, assignment: Assignment, *, more: bool) -> bool:
         """Run a task; False if the worker is not to go on with those behind it."""
         if assignment.handed_out + self._lease <= clock.monotonic():
             # We stood still, and the claim may be another's by now: what is read from storage is ours.
@@ -126,7 +140,8 @@ class Worker:
         if outcome is None:
             self._stopping = True
             return False
-        self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid))
+        self._owner = key.owner
+        self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid), more=more)
         self._board.clear(self._index)
         if self._memory is not None:
             self._leave_if_too_large(self._memory.measure(clock.monotonic()))
@@ -138,20 +153,23 @@ class Worker:
                 "Worker %d uses %s, more than --max-memory %s: another one takes its place",
                 self._index + 1, shown(used), shown(self._max_memory),
             )  # fmt: skip
-            with suppress(OSError):  # the end of this process says the same, a little later
-                self._line.send(pack_leaving())
+            self._send(pack_leaving())
             self._stopping = True
 
     def _receive(self) -> bytes | None:
         try:
             self._interruptible = True
-            return self._line.recv(MAX_PACKET)
-        except (TaskInterrupted, TaskStopped, ConnectionResetError):
+            packet = self._line.recv(MAX_PACKET)
+        except (TaskInterrupted, TaskStopped):
             return None
+        except ConnectionResetError:
+            packet = b""
         except OSError as error:
             _cut_off(error)
         finally:
             self._interruptible = False
+        self._alone = not packet
+        return packet
 
     def _run(self, assignment: Assignment) -> Outcome | None:
         """Run a task; None if it was stopped for good after it had ended: the next worker concludes it."""
@@ -170,42 +188,54 @@ class Worker:
         back = outcome.disposition is Disposition.BACK
         return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
-    def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
+    def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted, *, more: bool) -> None:
         key, duration = assignment.key, attempted.duration or 0
         packet = pack_report(Report(key.seq, key.attempt, duration, outcome, attempted.started or 0))
-        large = len(packet) > MAX_PAYLOAD
-        if large:
+        if len(packet) > MAX_PAYLOAD:
             self._timer.no_limit()  # from here on it is storage that takes its time
-            if not self._settle(assignment, outcome, attempted):
+            if not self._settle(Settlement(key, outcome, attempted)):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
-        if not self._send(packet) and not large:
-            # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
-            self._settle_alone(assignment, outcome, attempted)
+        self._send(packet, more=more)
 
-    def _send(self, packet: bytes) -> bool:
-        """Send to the dispatcher; False if there is none and will be none, so that the worker is to end."""
+    def _send(self, packet: bytes, *, more: bool = False) -> None:
+        """Let the dispatcher know, which may be the next one."""
+        while not self._rings.write(self._index, packet):
+            self._ring()
+            if self._alone:
+                self._settle_reports([packet])
+                return
+            time.sleep(_LOOK_FOR_ROOM_AFTER)
+        if self._doorbell.is_due(clock.monotonic(), more=more) and self._rings.is_awaited():
+            self._ring()
+
+    def _ring(self) -> None:
         try:
-            self._line.send(packet)
+            self._line.send(b"\0", socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return  # it has not heard those before yet
         except (BrokenPipeError, ConnectionResetError):
-            self._stopping = True
-            return False
+            self._alone = self._stopping = True
         except OSError as error:
             _cut_off(error)
-        return True
 
-    def _settle_alone(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
-        try:
-            self._settle(assignment, outcome, attempted)
-        except StorageError as error:
-            logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
+    def _settle_reports(self, packets: Iterable[bytes]) -> None:
+        """Nobody else is left to. The claims may still be ours; if they are not, this has no effect."""
+        for report in map(unpack_report, packets):
+            if report.outcome is None:
+                continue
+            key = ClaimKey(report.seq, report.attempt, self._owner)
+            try:
+                self._settle(Settlement(key, report.outcome, report.attempted(self._pid)))
+            except StorageError as error:
+                logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
 
-    def _settle(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> bool:
+    def _settle(self, settlement: Settlement) -> bool:
         """Settle from here, however long storage can't be written; False if told to end meanwhile."""
         told = None
         while True:
             try:
-                settle(self._huey, Settlement(assignment.key, outcome, attempted))
+                settle(self._huey, settlement)
             except (StorageBusy, StorageFull) as error:
                 if type(error) is not told:
                     told = type(error)

@@ -9,9 +9,10 @@ from liteq import clock
 from liteq.identity import identify
 from liteq.messages import BACK, Settlement
 from liteq.workers import leftovers
+from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
-from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_tasks, packet_pair, unpack_report
+from liteq.workers.wire import STOP_PACKET, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
 LEASE = 60 * clock.SECOND
@@ -37,8 +38,10 @@ def work(huey, line, packet, board=None):
     ours, theirs = line
     ours.send(packet)
     ours.send(STOP_PACKET)
-    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, board or Board(1), LEASE).work()
-    return unpack_report(ours.recv(MAX_PACKET))
+    rings = Rings(1)
+    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, board or Board(1), rings, LEASE).work()
+    (packet,) = rings.read(0)
+    return unpack_report(packet)
 
 
 @pytest.fixture
