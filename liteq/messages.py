@@ -230,8 +230,7 @@ def new_id() -> str:
 
     Time-ordered ids keep the writes of an index at its end; random ones scatter them over the whole file.
     """
-    ns = time.time_ns()
-    # Milliseconds, the version, and their fraction in 12 bits; then the variant, and 60 bits of chance.
-    moment = ((ns // 1_000_000 << 16) | 0x7000 | (ns % 1_000_000 >> 8)).to_bytes(8).hex("-", 2)
+    # Milliseconds in 48 bits, the version, their fraction in 12; then the variant, and 60 bits of chance.
+    moment = ((time.time_ns() << 12) // 1_000_000).to_bytes(8).hex()
     chance = _chance()
-    return f"{moment[:4]}{moment[5:]}-8{chance[:3]}-{chance[4:]}"
+    return f"{moment[1:9]}-{moment[9:13]}-7{moment[13:]}-8{chance[:3]}-{chance[4:]}"
