@@ -44,7 +44,7 @@ class Registry:
     @staticmethod
     def task_to_string(task_class: type[Task]) -> str:
         """The key of a task: its module and name."""
-        return f"{task_class.__module__}.{task_class.__name__}"
+        return task_class.registry_key
 
     def register(self, task_class: type[Task]) -> None:
         """Enter a task.
@@ -93,7 +93,7 @@ class Registry:
             UnknownTask: if its class is not declared here.
             ValueError: if its id or priority can't be stored.
         """
-        key = self.task_to_string(type(task))
+        key = task.registry_key
         self.string_to_task(key)
         check_line("the id of a task", task.id)
         if task.priority is not None:
