@@ -15,6 +15,7 @@ from liteq.storage.sqlite import forks
 from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
 from liteq.storage.sqlite.errors import FROM_FILE, out_of_room, translate
 from liteq.storage.sqlite.files import FileId, file_id, real_of
+from liteq.storage.sqlite.handle import Handle
 from liteq.storage.sqlite.line import Waiter
 from liteq.storage.sqlite.wal import Wal
 
@@ -22,27 +23,6 @@ _CHECKPOINT_TIMEOUT = 0.05
 """Seconds: it keeps writers waiting while it waits for readers, such as a backup."""
 _PAGES_BEFORE_PRODUCERS_CHECKPOINT = 32_768
 """A dispatcher checkpoints long before this; without one, the log must not grow for ever."""
-
-
-class Handle:
-    """A connection, and what goes with it."""
-
-    __slots__ = ("connection", "file", "waiter", "wal")
-
-    def __init__(self, connection: apsw.Connection, file: FileId | None, waiter: Waiter, wal: Wal) -> None:
-        self.connection = connection
-        self.file = file
-        """Which file it has open."""
-        self.waiter = waiter
-        self.wal = wal
-        connection.set_busy_handler(waiter)
-        connection.set_wal_hook(wal.note)  # it takes the place of SQLite's own checkpoints
-
-    def close(self) -> None:
-        """Close all of it; the log last, which SQLite may delete with the connection."""
-        self.connection.close()
-        self.waiter.close()
-        self.wal.close()
 
 
 class Transaction:
@@ -68,6 +48,8 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.syncs = settings.durability == "full"
+        """Whether what is committed is on the disk before a call returns."""
         self.path = settings.path
         self.work_bell, self.done_bell = Bell(""), Bell("")  # their paths come with the next line
         self._find_companions()
@@ -80,6 +62,8 @@ class Database:
         self._forked_while_in_use = False
         self._wal_pages = 0
         self._checkpoints_itself = False
+        self._untold = False
+        """What ended is committed, and those who wait for it are told once it is on the disk."""
         self._local = threading.local()
         forks.guard(self)
 
@@ -132,17 +116,23 @@ class Database:
 
         One that is not durable is committed without waiting for the disk, as with durability "normal".
         """
-        return _Write(self, self._local, durable and self._syncs)
-
-    @property
-    def _syncs(self) -> bool:
-        return self.settings.durability == "full"
+        return _Write(self, self._local, durable and self.syncs)
 
     def sync(self) -> None:
-        """Wait until all that is committed is on the disk, with durability "full"."""
-        if self._syncs:
+        """With durability "full", wait until all that is committed is on the disk, and tell who waits for it."""
+        if self.syncs:
             with self._handle() as handle:
                 handle.wal.sync()
+            if self._untold:
+                self._untold = False
+                self.done_bell.ring()
+
+    def tell_of_ends(self, *, synced: bool) -> None:
+        """Wake those who wait for tasks to end, now or with the next sync."""
+        if synced or not self.syncs:
+            self.done_bell.ring()
+        else:
+            self._untold = True
 
     def wal_pages(self) -> int:
         """How many pages the log held after this process's last commit; from now on it checkpoints itself."""
@@ -308,10 +298,10 @@ class _Write:
             self._local.transaction = None
             self._database._give_back(handle)  # noqa: SLF001
         if kind is None and self._transaction.ended_tasks:
-            self._database.done_bell.ring()
+            self._database.tell_of_ends(synced=self._syncs)
 
     def _commit(self, handle: Handle) -> None:
-        if self._syncs:
+        if self._database.syncs:
             handle.wal.make_room()
         try:
             handle.connection.execute("COMMIT")
