@@ -119,7 +119,7 @@ class Database:
         return _Write(self, self._local, durable and self.syncs)
 
     def sync(self) -> None:
-        """With durability "full", wait until all that is committed is on the disk, and tell who waits for it."""
+        """With durability "full", wait until all commits are on the disk, and tell who waits for them."""
         if self.syncs:
             with self._handle() as handle:
                 handle.wal.sync()
