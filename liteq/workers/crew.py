@@ -117,7 +117,7 @@ class Crew:
         attempt = self._board.read(worker.index)
         if not verdict:
             self.take_back(worker)
-            self._ledger.look = True
+            self._ledger.look_anew()
             return
         self.retire(worker)
         claim = worker.in_hand.get(attempt)
