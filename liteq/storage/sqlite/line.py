@@ -30,7 +30,7 @@ _NOBODY: Final = bytes(_PLACE.size)
 FRONT: Final = 16
 """So many ask often. If it were one or a few, and the processors busy, the lock would be idle until one of
 them is awake: with three, half of the commits were made that were made with these."""
-_FRONT_PAUSE: Final = 300_000
+_FRONT_PAUSE: Final = 100_000
 """Nanoseconds between two of their questions."""
 _PAUSE_PER_PLACE: Final = 1_000_000
 """So much longer for each place behind the front: it takes about that long to move on by one."""
