@@ -16,6 +16,7 @@ from liteq.exceptions import ConfigurationError
 from liteq.execution import ARGUMENTS_LOGGER
 
 _USUAL: Final = "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(message)s"
+_USUAL_OF_THREADS: Final = "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(threadName)s:%(message)s"
 _SIMPLE: Final = "%(asctime)s %(message)s"
 _INDENT: Final = "\n  "
 # What moves the cursor, colours a terminal, turns the direction of text, or begins a line for some readers.
@@ -95,7 +96,8 @@ def set_up(arguments: argparse.Namespace) -> None:
             handler = LogFile(arguments.logfile, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise ConfigurationError(f"the log file can't be written: {error}") from error
-    handler.setFormatter(Formatter(_SIMPLE if arguments.simple else _USUAL))
+    usual = _USUAL if arguments.worker_type == "process" else _USUAL_OF_THREADS
+    handler.setFormatter(Formatter(_SIMPLE if arguments.simple else usual))
     logger = logging.getLogger("huey")
     logger.addHandler(handler)
     logger.setLevel(level)

@@ -10,7 +10,7 @@ from liteq.identity import identify
 from liteq.messages import BACK, Settlement
 from liteq.workers import leftovers
 from liteq.workers.shared import Board
-from liteq.workers.template import ChildSpec
+from liteq.workers.timer import Timer
 from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
@@ -37,7 +37,10 @@ def work(huey, line, packet, board=None):
     ours, theirs = line
     ours.send(packet)
     ours.send(STOP_PACKET)
-    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, board or Board(1), LEASE).work()
+    board = board or Board(1)
+    timer = Timer(board, 0)
+    timer.install()
+    Worker(huey, 0, theirs, board, LEASE, timer).work()
     return unpack_report(ours.recv(MAX_PACKET))
 
 
