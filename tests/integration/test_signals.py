@@ -9,7 +9,7 @@ import pytest
 
 from liteq import signals as s
 
-from .consumer import started, wait_until, wait_until_settled
+from .consumer import every_kind, started, wait_until, wait_until_settled
 
 APPLICATION = """
 import time
@@ -86,6 +86,7 @@ def app(declare):
     return declare(APPLICATION)
 
 
+@every_kind
 def test_the_signals_of_each_end(app, consume):
     consumer = consume()
     for name, expected in ENDS.items():
@@ -97,6 +98,7 @@ def test_the_signals_of_each_end(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_a_pipeline(app, consume):
     consume()
     app.huey.enqueue(app.fine.s(1).then(app.fine))
@@ -126,6 +128,7 @@ def test_the_signals_of_the_producer(app):
     assert app.pids("scheduled") == [os.getpid()]
 
 
+@every_kind
 def test_an_interrupted_task(declare, consume):
     app = declare("""
 @huey.signal("interrupted")
