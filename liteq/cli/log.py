@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from liteq.exceptions import ConfigurationError
 from liteq.execution import ARGUMENTS_LOGGER
@@ -40,7 +40,19 @@ class Formatter(logging.Formatter):
         return super().format(record).translate(_CONTROLS).replace("\n", _INDENT)
 
 
-class LogFile(logging.FileHandler):
+class Held(logging.Handler):
+    """Keeps its lock by `with`: a task may be stopped at any step, and must not leave it to nobody."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, unless a filter is against it."""
+        passed: Any = self.filter(record)
+        if passed and self.lock is not None:
+            with self.lock:
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
+
+class LogFile(Held, logging.FileHandler):
     """Appends to a file, which is made for its owner alone: tracebacks may tell what tasks work on."""
 
     def _open(self) -> TextIOWrapper:
@@ -51,7 +63,7 @@ class LogFile(logging.FileHandler):
         return TextIOWrapper(os.fdopen(fd, "ab"), encoding=self.encoding, errors=self.errors)
 
 
-class Steady(logging.StreamHandler[TextIO]):
+class Steady(Held, logging.StreamHandler[TextIO]):
     """What can't be logged never ends who logs it, whatever a task has done to the standard streams."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the name is logging's

@@ -42,6 +42,8 @@ class Brake(ABC):
         """The worker begins nothing more."""
         self.waiting = False
         """The worker waits for a task, which a stop may end."""
+        self.has_raised = False
+        """An exception was raised in the attempt, or may have been: whatever it was at is to be put right."""
 
     @abstractmethod
     def open(self) -> None:

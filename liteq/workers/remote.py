@@ -147,7 +147,7 @@ class RemoteBrake(Brake):
 
     def throw(self, error: BaseException, holds: Callable[[], bool]) -> None:
         """Raise an exception in the worker if it is at an attempt, and the reason for it holds."""
-        self._throwing = self._thrown = True
+        self._throwing = self._thrown = self.has_raised = True
         try:
             if self._target is not None:
                 self._target.throw(error, lambda: self._open and holds())

@@ -50,6 +50,7 @@ class Timer(Brake):
         """
         self.stopping = True
         if self._interruptible or self.waiting:
+            self.has_raised = True
             raise self.reason()
 
     def open(self) -> None:
@@ -77,4 +78,5 @@ class Timer(Brake):
     def _ring(self, _number: int, _frame: FrameType | None) -> None:
         task, self._task = self._task, None
         if task is not None:
+            self.has_raised = True
             raise TaskStopped(TaskTimeout(f"timeout {task.timeout}s"))

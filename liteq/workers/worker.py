@@ -104,6 +104,9 @@ class Worker:
             os._exit(0)  # a task forked, and its child came back here: it is not a worker
         duration = time.perf_counter_ns() - started
         self._brake.tidy(duration)
+        if self._brake.has_raised:
+            self._brake.has_raised = False
+            self._huey.storage.abandon()
         if outcome is None:
             self._brake.stopping = True
             return False

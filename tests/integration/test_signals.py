@@ -41,7 +41,9 @@ def failing_twice(): raise ValueError("no")
 @huey.task(retries=1, retry_delay=0.05)
 def failing_later(): raise ValueError("no")
 @huey.task(timeout=0.05)
-def slow(): time.sleep(60)
+def slow():
+    for _ in range(6000):
+        time.sleep(0.01)  # in steps: a thread is stopped between two
 @huey.task(retries=1)
 def locked(): raise TaskLockedException("lock")
 @huey.task()

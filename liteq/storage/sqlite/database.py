@@ -108,6 +108,14 @@ class Database:
         """
         return _Write(self, self._local, durable)
 
+    def abandon(self) -> None:
+        """Roll back what this thread has begun and does not end, since it was stopped just at that step."""
+        transaction: Transaction | None = getattr(self._local, "transaction", None)
+        if transaction is not None:
+            self._local.transaction = None
+            rollback(transaction.connection)
+            self._give_back(transaction.connection)
+
     def sync(self) -> None:
         """Wait until all that is committed is on the disk, with durability "full"."""
         if self.settings.durability == "full":
@@ -272,17 +280,19 @@ class _Write:
 
     def _begin(self) -> Transaction:
         connection = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
+        transaction = self._local.transaction = Transaction(connection)  # first, so that `abandon` finds it
         try:
             self._database.set_level(connection, durable=self._durable)
             self._database._waiters[connection].begin(connection)  # noqa: SLF001
         except BaseException as error:
             told = out_of_room(error, connection)
+            self._local.transaction = None
+            rollback(connection)  # what ends a task may be raised just when it has begun
             self._database._give_back(connection)  # noqa: SLF001
             if isinstance(told, apsw.Error):
                 raise translate(told, self._database.path) from error
             raise
-        self._local.transaction = Transaction(connection)
-        return self._local.transaction  # type: ignore[no-any-return]
+        return transaction
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
