@@ -16,6 +16,7 @@ from liteq.workers.aftermath import Aftermath
 from liteq.workers.control import Control
 from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger
+from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.shared import Board, Journal
 
@@ -35,7 +36,7 @@ class Crew:
         aftermath: what is to be done about attempts that ended with their workers.
         ledger: settles.
         selector: waits for the workers' lines.
-        mates: how many workers share a process; 0 if each is one.
+        options: the consumer's.
 
     Raises:
         StorageError: if storage fails.
@@ -52,7 +53,7 @@ class Crew:
         aftermath: Aftermath,
         ledger: Ledger,
         selector: selectors.BaseSelector,
-        mates: int = 0,
+        options: ConsumerOptions,
     ) -> None:
         self._huey = huey
         self._owner = owner
@@ -63,7 +64,7 @@ class Crew:
         self._aftermath = aftermath
         self._ledger = ledger
         self._selector = selector
-        self._mates = mates
+        self._options = options
         self._charged: set[int] = set()
         """Processes that have ended with tasks, while their workers are buried."""
         self._inheritance = Inheritance(huey.storage.held(owner, wire.MAX_PAYLOAD))
@@ -84,9 +85,11 @@ class Crew:
 
     def attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
         """A worker is ready, or was when the dispatcher before this one was there."""
+        kind = self._options.worker_type
         worker = Worker(
-            message.token, message.place, message.pid, line, far_end, self._board, message.since, self._mates
-        )
+            message.token, message.place, message.pid, line, far_end, self._board, message.since,
+            shares_process=kind != "process", turns=self._options.workers if kind == "greenlet" else 1,
+        )  # fmt: skip
         inheriting = self._inheritance.is_open
         if inheriting:
             worker.end_epoch()

@@ -85,7 +85,7 @@ class Dispatcher:
         self._selector = _Selector()
         self._crew = Crew(
             huey, owner, self._pool, control, board, journal, self._aftermath, self._ledger, self._selector,
-            mates=0 if options.worker_type == "process" else options.workers,
+            options,
         )  # fmt: skip
         self._buried: list[int] = []
         self._outage = Outage(huey.storage)

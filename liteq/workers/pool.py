@@ -35,7 +35,8 @@ class Worker:
         far_end: a duplicate of its own end, so that the line can be emptied.
         board: where its epochs are noted.
         since: when it was ready, in microseconds of the monotonic clock.
-        mates: how many workers share its process; 0 if it is one of its own.
+        shares_process: others are in the same process: it is a thread or a greenlet.
+        turns: how many of them do what they do one after the other, as greenlets.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Worker:
         far_end: socket.socket,
         board: Board,
         since: int = 0,
-        mates: int = 0,
+        *,
+        shares_process: bool = False,
+        turns: int = 1,
     ) -> None:
         self.token = token
         self.index = index
@@ -72,9 +75,9 @@ class Worker:
         """When the deadline of what it runs is to be looked at (monotonic microseconds)."""
         self._full = False
         self._duration = _UNKNOWN
-        self.shares_process = mates > 0
-        # What its mates have may come first, and is to be done long before this one seems to be stuck.
-        self._prefetched_time = _PREFETCHED_TIME / max(1, 2 * mates)
+        self.shares_process = shares_process
+        # What the others have may come first, and is to be done long before this one seems to be stuck.
+        self._prefetched_time = _PREFETCHED_TIME / (2 * turns if turns > 1 else 1)
 
     @property
     def room(self) -> int:
