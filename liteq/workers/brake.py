@@ -95,5 +95,7 @@ class Brake(ABC):
         if verdict is Verdict.TERMINATED:
             return TaskStopped(TaskTerminated("revoked while it ran"))
         if verdict is Verdict.TIMEOUT:
-            return TaskStopped(TaskTimeout("its time is over, and it did not end"))
+            task = self._task  # none any more if it has been told already, or concludes
+            late = "its time is over, and it did not end" if task is None else f"timeout {task.timeout}s"
+            return TaskStopped(TaskTimeout(late))
         return TaskInterrupted()

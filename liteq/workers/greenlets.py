@@ -20,6 +20,17 @@ def begin() -> None:
     gevent.reinit()
 
 
+def go_on_alone() -> None:
+    """In a process that a greenlet has forked: it alone goes on there, as a thread does.
+
+    It gets another event loop, so that nothing runs any more the one in which the others wait.
+    """
+    from gevent import hub
+
+    hub.set_loop(None)
+    hub.set_hub(hub.Hub(default=False))
+
+
 def cooperative(descriptor: int) -> Any:
     """A socket of an open descriptor on which a greenlet waits alone."""
     from gevent import socket

@@ -15,13 +15,14 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from types import FrameType
 
 from liteq import clock
 from liteq.api import Huey
 from liteq.greenlets import is_patched
 from liteq.workers.control import Control
 from liteq.workers.forks import let_go
-from liteq.workers.greenlets import GreenletTarget
+from liteq.workers.greenlets import GreenletTarget, go_on_alone
 from liteq.workers.memory import PrivateMemory
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.orders import Stop
@@ -31,9 +32,6 @@ from liteq.workers.shared import Board
 from liteq.workers.worker import Worker
 
 logger = logging.getLogger("huey.worker")
-
-_POKE = b"\0"
-"""To the main thread: look again. Signals write their numbers."""
 
 
 class Host:
@@ -60,8 +58,9 @@ class Host:
         self._control = control
         self._first = first
         self._wakes_at = NEVER
+        self._interrupted = False
         self._started = threading.Semaphore(0)
-        # A signal is noted whichever thread it reaches: the main one would not hear of it otherwise.
+        # Wakes the main thread. A signal that reaches another one would not do so by itself.
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         memory = None if options.max_memory is None else PrivateMemory(os.getpid(), options.max_memory)
         lease = int(options.lease * clock.SECOND)
@@ -70,23 +69,28 @@ class Host:
         ]
         self._left = set(self._members)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._reader, selectors.EVENT_READ, self._read_signals)
+        self._selector.register(self._reader, selectors.EVENT_READ, self._was_woken)
         self._selector.register(control.fileno(), selectors.EVENT_READ, self._listen)
 
     def install(self) -> None:
         """Have SIGTERM end what the workers are at, but not the processes that tasks fork."""
-        signal.signal(signal.SIGTERM, ignore)
+        signal.signal(signal.SIGTERM, self._note_interrupt)
         if signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
             # An alarm that a task has set and forgotten would kill the process.
             signal.signal(signal.SIGALRM, ignore)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         let_go(self._forget)
 
+    def _note_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupted = True
+
     def _forget(self) -> None:
         """In a process that a task has forked."""
         signal.set_wakeup_fd(-1)
         for member in self._members:
             member.brake.forget_board()
+        if is_patched():
+            go_on_alone()
 
     def start(self) -> None:
         """Start the workers, and wait until each is ready."""
@@ -107,15 +111,17 @@ class Host:
             timeout = None if self._wakes_at == NEVER else max(0.0, self._wakes_at - time.monotonic())
             for key, _ in self._selector.select(timeout):
                 key.data()
+            if self._interrupted:
+                self._interrupted = False
+                for member in self._members:
+                    member.interrupt()
             now = time.monotonic()
             for member in self._members:
                 if member.brake.rings_at <= now:
                     member.brake.ring()
 
-    def _read_signals(self) -> None:
-        if signal.SIGTERM in os.read(self._reader, 4096):
-            for member in self._members:
-                member.interrupt()
+    def _was_woken(self) -> None:
+        os.read(self._reader, 4096)
 
     def _listen(self) -> None:
         received = self._control.receive()
@@ -143,7 +149,7 @@ class Host:
 
     def _poke(self) -> None:
         with suppress(BlockingIOError):  # it is full of the same
-            os.write(self._writer, _POKE)
+            os.write(self._writer, b"\0")
 
 
 class Member:

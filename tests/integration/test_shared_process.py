@@ -496,3 +496,78 @@ def nap():
     moments = [moment for moment, _ in begun]
     assert max(moments) - min(moments) < 0.4, "they slept one after the other"
     assert {module.split(".")[0] for _, module in begun} == {"gevent"}
+
+
+# Processes that tasks start
+
+STARTS = """
+import multiprocessing
+import subprocess
+import sys
+
+@huey.task()
+def run_program():
+    return subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout
+
+def reply(pipe):
+    pipe.send(os.getpid())
+
+@huey.task()
+def run_process():
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=reply, args=(theirs,))
+    process.start()
+    answer = ours.recv()
+    process.join()
+    return answer == process.pid, process.exitcode
+
+@huey.task()
+def fork_and_come_back():
+    "The child waits, in which others might go on, and returns from the task as its parent does."
+    pid = os.fork()
+    if pid:
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            time.sleep(0.01)
+    else:
+        pass_gate("child")
+        time.sleep(0.1)
+    note("came back")
+    return os.getpid()
+"""
+
+
+@shared_kinds
+def test_programs(declare, consume):
+    app = declare(STARTS)
+    consumer = consume("-w", "4")
+    assert [get(result) for result in [app.run_program() for _ in range(8)]] == ["42\n"] * 8
+    assert consumer.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["thread"])
+def test_processes_of_multiprocessing(declare, consume):
+    app = declare(STARTS)
+    consumer = consume("-w", "4")
+    worker = get(app.pid())
+    assert [get(result) for result in [app.run_process() for _ in range(4)]] == [(True, 0)] * 4
+    assert get(app.pid()) == worker
+    assert consumer.stop() == 0
+
+
+@shared_kinds
+def test_only_the_task_that_forks_goes_on_in_the_child(declare, consume):
+    app = declare(STARTS)
+    consumer = consume("-w", "4")
+    held = [app.hold("child"), app.hold("child")]
+    worker = started(app, "child", times=2)
+    result = app.fork_and_come_back()
+    many = app.work.map([(number, 0.001) for number in range(100)])
+    assert get(many) == list(range(100))
+    app.open_gate("child")
+    assert [get(it) for it in held] == [worker] * 2
+    assert get(result) == worker
+    assert set(map(int, app.pids("came back"))) >= {worker}
+    wait_until_settled(app)
+    assert sorted(app.notes()) == sorted(["child", "child", "came back", "came back", *map(str, range(100))])
+    assert get(app.pid()) == worker
+    assert consumer.stop() == 0
