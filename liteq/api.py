@@ -178,16 +178,19 @@ class Huey(
         """
         if task.expires and task.gathers is None:
             task.resolve_expires(self.utc)
-        return Message(
+        message = Message(
             task.id,
-            self.registry.task_to_string(type(task)),
+            task.registry_key,
             self.serialize_task(task),
             task.priority or 0,
             None if task.eta is None else clock.to_us(task.eta, self.utc),
             task.at_most_once,
-            () if task.on_complete is None else tuple(stage.id for stage in task.on_complete.stages()),
-            joins=task.joins,
-            gathers=task.gathers,
+        )
+        if task.on_complete is None and task.chord_config is None and task.gathers is None:
+            return message
+        _, *later = task.stages()
+        return message._replace(
+            chain=tuple([stage.id for stage in later]), joins=task.joins, gathers=task.gathers
         )
 
     def result(

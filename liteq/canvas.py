@@ -101,27 +101,31 @@ def plan(canvases: Sequence[Canvas]) -> list[Task]:
         _check(canvas)
         _check_once(canvas)
     if composed:
-        return [task for canvas in canvases for task in _tasks(canvas, None)]
+        collected: list[Task] = []
+        for each in canvases:
+            _collect(each, None, collected)
+        return collected
     tasks = cast("list[Task]", list(canvases))
     for task in tasks:
         task.gathers = None
     return tasks
 
 
-def _tasks(canvas: Canvas, joins: tuple[str, int] | None) -> Iterator[Task]:
+def _collect(canvas: Canvas, joins: tuple[str, int] | None, tasks: list[Task]) -> None:
+    """Add the tasks of a canvas, whose end counts for the chord that it joins, to those to enqueue."""
     if isinstance(canvas, Task):
         canvas.gathers = None
         if joins is not None:
             _last(canvas).chord_config = joins
-        yield canvas
+        tasks.append(canvas)
     elif isinstance(canvas, group):
         for task in canvas.tasks:
-            yield from _tasks(task, None)
+            _collect(task, None, tasks)
     else:
         for position, member in enumerate(canvas.tasks):
-            yield from _tasks(member, (canvas.callback.id, position))
-        for callback in _tasks(canvas.callback, joins):
-            yield _waiting(callback, len(canvas.tasks))
+            _collect(member, (canvas.callback.id, position), tasks)
+        _collect(canvas.callback, joins, tasks)
+        tasks.append(_waiting(tasks.pop(), len(canvas.tasks)))
 
 
 def _waiting(callback: Task, members: int) -> Task:
@@ -172,7 +176,7 @@ def give_list(task: Task, ends: Sequence[MemberEnd], serializer: Serializer, utc
 
 
 def _check(canvas: object) -> None:
-    if not isinstance(canvas, Task | group | chord):
+    if not isinstance(canvas, Canvas):
         hint = ": use its .s()" if hasattr(canvas, "s") else "; use the .s() of a declared one"
         raise TypeError(f"{canvas!r} is not a task{hint}")
 
@@ -180,8 +184,9 @@ def _check(canvas: object) -> None:
 def _check_once(canvas: Canvas) -> None:
     """Within a chord each id leads to one place. Elsewhere the same call may be enqueued more than once."""
     if isinstance(canvas, group):
-        for task in canvas.tasks:
-            _check_once(task)
+        for member in canvas.tasks:
+            if not isinstance(member, Task):
+                _check_once(member)
     elif isinstance(canvas, chord):
         seen: set[str] = set()
         for stage in (stage for pipeline in _pipelines(canvas) for stage in pipeline.stages()):

@@ -12,8 +12,6 @@ from liteq.results import ResultHost
 from liteq.storage.base import Storage
 from liteq.tasks import Task
 
-_TOLD = (signals.SIGNAL_ENQUEUED, signals.SIGNAL_SCHEDULED)
-
 
 class Enqueueing:
     """Enqueue tasks, groups and chords."""
@@ -52,9 +50,13 @@ class Enqueueing:
             now = clock.now()
             messages = [self.message_of(task) for task in tasks]
             self.storage.put(messages, now)
-            if any(map(self.signals.has_receivers, _TOLD)):
+            told = self.signals.has_receivers
+            if told(signals.SIGNAL_ENQUEUED) or told(signals.SIGNAL_SCHEDULED):
                 self._tell(tasks, messages, now)
-        return [handle_of(cast("ResultHost", self), canvas) if self.results else None for canvas in canvases]
+        if not self.results:
+            return [None] * len(canvases)
+        host = cast("ResultHost", self)
+        return [handle_of(host, canvas) for canvas in canvases]
 
     def _tell(self, tasks: list[Task], messages: list[Message], now: int) -> None:
         for task, message in zip(tasks, messages, strict=True):

@@ -66,7 +66,6 @@ class Result:
     def __init__(self, huey: ResultHost, task: Task) -> None:
         self.huey = huey
         self.task = task
-        self.revoke_id = task.revoke_id
         self._result: Any = EmptyData
 
     def __repr__(self) -> str:
@@ -76,6 +75,11 @@ class Result:
     def id(self) -> str:
         """The task's id."""
         return self.task.id
+
+    @property
+    def revoke_id(self) -> str:
+        """The key under which the task is revoked."""
+        return self.task.revoke_id
 
     def status(self) -> TaskStatus:
         """Where the task is in its life; see `Huey.status`."""

@@ -29,6 +29,8 @@ class Task:
     Times are naive datetimes, in UTC or (with `utc=False`) local time; durations are seconds.
     """
 
+    registry_key = f"{__name__}.Task"
+    """Its module and name."""
     default_expires: Expires = None
     default_priority: int | None = None
     default_retries: int = 0
@@ -86,6 +88,10 @@ class Task:
         self.slot: datetime | None = None
         """The moment that a schedule enqueued this for, however late it runs; None for other calls."""
         self._deadline: float | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.registry_key = f"{cls.__module__}.{cls.__name__}"
 
     @property
     def revoke_id(self) -> str:

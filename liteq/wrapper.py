@@ -211,6 +211,8 @@ class TaskWrapper(Generic[P, R]):
         Raises:
             ValueError: if one of them has no such value.
         """
+        if not kwargs:
+            return self.task_class(args, kwargs)
         return task_of_call(self.task_class, args, kwargs, self.huey.utc)
 
     @property
@@ -253,8 +255,6 @@ def _find(module: str, name: str) -> Any:
 
 def task_of_call(task_class: type[Task], args: tuple[Any, ...], kwargs: dict[str, Any], utc: bool) -> Task:
     """A task of a call, with the reserved keywords taken out of `kwargs`; see `TaskWrapper.s`."""
-    if not kwargs:
-        return task_class(args, kwargs)
     eta, delay = kwargs.pop("eta", None), kwargs.pop("delay", None)
     due = clock.normalize_time(eta, delay, utc) if (eta, delay) != (None, None) else None
     options = {name: kwargs.pop(name) for name in RESERVED if name in kwargs}

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from liteq.workers import wire
 from liteq.workers.leftovers import Leftovers
 
 LAPSE: Final = "LITEQ_STRESS_LAPSE"
@@ -21,14 +20,9 @@ def _leave_things() -> None:
     Leftovers.clear = lambda *_: None  # type: ignore[method-assign]
 
 
-def _believe_rubbish() -> None:
-    wire.unpack_report = wire._unpack_report  # noqa: SLF001 -- what does not doubt
-
-
 LAPSES: Final[dict[str, Callable[[], None]]] = {
     "workers share a group": _share_groups,
     "nothing is put right": _leave_things,
-    "rubbish is believed": _believe_rubbish,
 }
 
 

@@ -279,7 +279,7 @@ POISONS: Final[dict[str, Poison]] = {
     "regular expression": Poison(_backtrack, ERROR, "TaskTimeout", TIMEOUT),
     "deaf": Poison(_sleep_on, ERROR, "TaskTimeout.*had to be killed", TIMEOUT),
     "stopped": Poison(lambda: os.kill(os.getpid(), signal.SIGSTOP), ERROR, "TaskTimeout", TIMEOUT),
-    "all files closed": Poison(_close_all, DEAD, "its line to the dispatcher was closed"),
+    "all files closed": Poison(_close_all, VALUE),
     "rubbish": Poison(_write_rubbish, VALUE),
     "streams closed": Poison(_close_streams, VALUE),
     "fork": Poison(_fork, VALUE),

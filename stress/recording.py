@@ -20,6 +20,8 @@ from unittest import mock
 
 import apsw
 
+from liteq.storage.sqlite import wal
+
 Kind = Literal["write", "truncate", "sync", "link", "unlink", "folder", "event"]
 
 
@@ -90,17 +92,31 @@ class Recorder:
         if name in self._files:
             self.synced(self._files[name], by_sqlite=False)
 
+    def wrote_path(self, path: str, data: bytes, offset: int) -> None:
+        """A file was written by other means."""
+        name = Path(path).name
+        if name in self._files:
+            self.operations.append(Operation("write", self._files[name], offset, data))
+
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Be the way to the disk of all connections that are opened meanwhile, and of `os.fsync`."""
+        """Be the way to the disk of all connections that are opened meanwhile, and of the log beside them."""
         vfs = _Vfs(self)
+        write = os.pwrite
 
-        def fsync(file: Any) -> None:
-            number = file if isinstance(file, int) else file.fileno()
-            self.synced_path(str(Path(f"/proc/self/fd/{number}").readlink()))
+        def path_of(fd: int) -> str:
+            return str(Path(f"/proc/self/fd/{fd}").readlink())
+
+        def sync(fd: int) -> None:
+            self.synced_path(path_of(fd))
+
+        def pwrite(fd: int, data: bytes, offset: int) -> int:
+            written = write(fd, data, offset)
+            self.wrote_path(path_of(fd), data[:written], offset)
+            return written
 
         try:
-            with mock.patch.object(os, "fsync", fsync):
+            with mock.patch.object(wal, "_sync", sync), mock.patch.object(os, "pwrite", pwrite):
                 yield
         finally:
             vfs.unregister()

@@ -86,9 +86,12 @@ class Serializer:
 
     def deserialize(self, data: bytes) -> Any:
         """The value of bytes."""
-        value = compressed.read(
-            self._deserialize, data, written_compressed=self.comp, most=self.max_decompressed
-        )
+        if data.startswith(compressed.MAGIC):
+            value = compressed.read(
+                self._deserialize, data, written_compressed=self.comp, most=self.max_decompressed
+            )
+        else:
+            value = self._deserialize(data)
         return value if self._takes_any_value else plain.lift(value)
 
     def for_tasks(self) -> Serializer:

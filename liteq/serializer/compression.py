@@ -6,13 +6,14 @@ import gzip
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from liteq.exceptions import PayloadTooLarge
 
 _EITHER_FORMAT = 32 + zlib.MAX_WBITS
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZLIB_MAGIC = b"\x78"
+
+MAGIC: Final = (b"\x1f\x8b", b"\x78")
+"""Of gzip and zlib: what does not begin with either is not compressed."""
 
 
 def compress(data: bytes, level: int, use_zlib: bool) -> bytes:
@@ -31,14 +32,12 @@ def check_size(size: int, most: int) -> None:
 
 
 def read(decode: Callable[[bytes], Any], data: bytes, *, written_compressed: bool, most: int) -> Any:
-    """The value of bytes that are compressed, to `most` bytes or fewer, or are not.
+    """The value of bytes that look compressed, to `most` bytes or fewer.
 
     What a queue holds was written before compression was switched on or off, or by a process where it is not.
     Bytes that look compressed may still be what `decode` reads, when an application's own serializer makes
     such: then they are taken first for what this process would have written.
     """
-    if data[:2] != _GZIP_MAGIC and data[:1] != _ZLIB_MAGIC:
-        return decode(data)
     readings: tuple[Callable[[], Any], ...] = (lambda: decode(_inflate(data, most)), lambda: decode(data))
     first, second = readings if written_compressed else reversed(readings)
     try:

@@ -84,7 +84,8 @@ class Storage(
         """Verbs of this thread within the block are committed together, or not at all if it raises.
 
         With `durable` False, a power failure may undo the batch as a whole until the next `sync` or durable
-        batch; the death of a process never does. That is enough for claims: undone, they are ready again.
+        batch; the death of a process never does. That is enough for claims: undone, they are ready again. Who
+        waits for results may be told of those in the batch only by that `sync`.
         """
         del durable
         yield

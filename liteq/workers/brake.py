@@ -42,6 +42,8 @@ class Brake(ABC):
         """The worker begins nothing more."""
         self.waiting = False
         """The worker waits for a task, which a stop may end."""
+        self.hung_up = False
+        """Its line was shut from this side, to end that: the end of file says nothing of the others."""
         self.has_raised = False
         """An exception was raised in the attempt, or may have been: whatever it was at is to be put right."""
 

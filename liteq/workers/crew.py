@@ -18,7 +18,8 @@ from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 
 logger = logging.getLogger("huey.consumer")
 
@@ -32,7 +33,7 @@ class Crew:
         pool: the workers.
         control: the line to the supervisor.
         board: tells what each worker is at.
-        journal: reports that the dispatcher before this one had read and not committed.
+        rings: reports, those as well that the dispatcher before this one had not committed.
         aftermath: what is to be done about attempts that ended with their workers.
         ledger: settles.
         selector: waits for the workers' lines.
@@ -49,7 +50,7 @@ class Crew:
         pool: Pool,
         control: Control,
         board: Board,
-        journal: Journal,
+        rings: Rings,
         aftermath: Aftermath,
         ledger: Ledger,
         selector: selectors.BaseSelector,
@@ -60,7 +61,7 @@ class Crew:
         self._pool = pool
         self._control = control
         self._board = board
-        self._journal = journal
+        self._rings = rings
         self._aftermath = aftermath
         self._ledger = ledger
         self._selector = selector
@@ -71,7 +72,7 @@ class Crew:
         self.draining = False
         self.interrupted = False
         """Running tasks were ended by a stop."""
-        for packet in journal.take_over():
+        for packet in rings.take_over():
             self._take_report(packet, None)
 
     @property
@@ -162,9 +163,16 @@ class Crew:
         for worker in self._pool:
             self.retire(worker)
 
+    def read_all_reports(self) -> bool:
+        """Hear all workers; whether one had something to report."""
+        speaking = [worker for worker in self._pool if self._rings.has_news(worker.index)]
+        for worker in speaking:
+            self.read_reports(worker)
+        return bool(speaking)
+
     def read_reports(self, worker: Worker) -> None:
         """Hear what a worker has reported."""
-        for packet in worker.reports(self._journal):
+        for packet in self._rings.read(worker.index):
             self._take_report(packet, worker)
 
     def _take_report(self, packet: bytes, worker: Worker | None) -> None:

@@ -29,7 +29,8 @@ from liteq.workers.notes import Notes
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import QUIET, Rings
+from liteq.workers.shared import Board
 from liteq.workers.watch import Watch
 
 logger = logging.getLogger("huey.consumer")
@@ -50,7 +51,7 @@ class Dispatcher:
         owner: the consumer's id in storage.
         control: the line to the supervisor.
         board: tells what each worker started last.
-        journal: reports that the dispatcher before this one had read and not committed.
+        rings: reports, those as well that the dispatcher before this one had not committed.
 
     Raises:
         StorageError: if storage can't be used.
@@ -63,32 +64,33 @@ class Dispatcher:
         owner: int,
         control: Control,
         board: Board,
-        journal: Journal,
+        rings: Rings,
     ) -> None:
         self._huey = huey
         self._options = options
         self._owner = owner
         self._control = control
         self._board = board
-        self._journal = journal
+        self._rings = rings
         self._pool = Pool(options.max_tasks)
         self._watch = Watch(huey.storage, options)
         self._deputy = Deputy(options)
         lease = int(options.lease * clock.SECOND)
         self._beat = Beat(huey, options.periodic)
         self._beat.start(clock.now())
-        self._ledger = Ledger(huey, owner, lease, self._beat, journal)
+        self._ledger = Ledger(huey, owner, lease, self._beat, rings)
         self._health = Health(huey.storage, owner, board, options)
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._notes = Notes(huey.storage, board)
         self._selector = _Selector()
         self._crew = Crew(
-            huey, owner, self._pool, control, board, journal, self._aftermath, self._ledger, self._selector,
+            huey, owner, self._pool, control, board, rings, self._aftermath, self._ledger, self._selector,
             options,
         )  # fmt: skip
         self._buried: list[int] = []
         self._outage = Outage(huey.storage)
+        self._look_again_at: int | None = None
         self._finishing = False
         self._leaving = False
         control.socket.setblocking(False)
@@ -99,7 +101,7 @@ class Dispatcher:
     def run(self) -> int:
         """Run until there is nothing more to do; the exit code."""
         while not self._is_finished():
-            self._collect(self._selector.select(self._timeout()))
+            self._collect(self._wait())
             self._turn()
         if not (self._leaving or self._outage.is_hopeless):
             with suppress(StorageError):  # the next consumer strikes it off
@@ -132,6 +134,7 @@ class Dispatcher:
             clock.seconds_until(self._pool.next_stuck(), monotonic),
             clock.seconds_until(self._health.next_look(self._pool), monotonic),
             clock.seconds_until(self._deputy.deadline, monotonic),
+            clock.seconds_until(self._look_again_at, monotonic),
             clock.seconds_until(min(self._chores.next_extension, self._chores.next_pruning), monotonic),
             clock.seconds_until(self._notes.next_look(self._pool), monotonic),
         ]
@@ -139,13 +142,19 @@ class Dispatcher:
 
     # What has arrived
 
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        timeout = self._timeout()
+        if timeout > 0 and not self._rings.sleep():
+            timeout = 0
+        events = self._selector.select(timeout)
+        self._rings.wake()
+        return events
+
     def _collect(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
-        if not events and not self._ledger.look:
-            self._check_version()
         for key, _ in events:
             if isinstance(key.data, Worker):
                 if self._pool.get(key.data.token) is not None:  # not buried by an event before this one
-                    self._crew.read_reports(key.data)
+                    key.data.rang()
             elif isinstance(key.data, Orphan):
                 self._selector.unregister(key.fileobj)
                 self._orphan_ended(key.data)
@@ -154,6 +163,11 @@ class Dispatcher:
                 self._storage_changed()
             else:
                 self._read_control()
+        heard = self._crew.read_all_reports()
+        if not (events or heard or self._ledger.look or self._look_again_at is not None):
+            self._check_version()
+        # Where there was a report, others may follow for which nobody is rung.
+        self._look_again_at = clock.monotonic() + QUIET if heard else None
 
     def _check_version(self) -> None:
         with suppress(StorageError):  # the turn will meet it again, and say so

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from liteq.workers.control import adopt
 
 
 def patch() -> None:
@@ -31,13 +32,31 @@ def go_on_alone() -> None:
     hub.set_hub(hub.Hub(default=False))
 
 
-def cooperative(descriptor: int) -> Any:
-    """A socket of an open descriptor on which a greenlet waits alone."""
-    from gevent import socket
+class CooperativeLine:
+    """A worker's line on which a greenlet waits alone; it has what `Worker` needs of a socket.
 
-    made = socket.socket(fileno=descriptor)
-    made.settimeout(None)  # whatever default the application has set
-    return made
+    Args:
+        descriptor: of the line.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        from gevent import socket
+
+        self._sender = adopt(descriptor)  # gevent's own waits for room even where that is forbidden
+        self._receiver = socket.socket(fileno=descriptor)
+        self._receiver.settimeout(None)  # whatever default the application has set
+
+    def recv(self, size: int, /) -> bytes:
+        """The next packet; empty if there will be none any more."""
+        return bytes(self._receiver.recv(size))
+
+    def send(self, packet: bytes, flags: int, /) -> int:
+        """Send a packet."""
+        return self._sender.send(packet, flags)
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut it in a direction."""
+        self._sender.shutdown(how)
 
 
 class GreenletTarget:

@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -28,8 +29,9 @@ from liteq.workers.options import ConsumerOptions
 from liteq.workers.orders import Stop
 from liteq.workers.process import ignore
 from liteq.workers.remote import NEVER, RemoteBrake, Target, ThreadTarget
+from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
-from liteq.workers.worker import Worker
+from liteq.workers.worker import Line, Worker
 
 logger = logging.getLogger("huey.worker")
 
@@ -44,6 +46,7 @@ class Host:
         lines: of the workers, to the dispatcher.
         first: the index of the first worker on the board.
         board: where they tell what they are at.
+        rings: where they report.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class Host:
         huey: Huey,
         options: ConsumerOptions,
         control: Control,
-        lines: list[socket.socket],
+        lines: Sequence[Line],
         first: int,
         board: Board,
+        rings: Rings,
     ) -> None:
         self._control = control
         self._first = first
@@ -65,7 +69,8 @@ class Host:
         memory = None if options.max_memory is None else PrivateMemory(os.getpid(), options.max_memory)
         lease = int(options.lease * clock.SECOND)
         self._members = [
-            Member(huey, index, line, board, lease, memory, self) for index, line in enumerate(lines, first)
+            Member(huey, index, line, board, rings, lease, memory, self)
+            for index, line in enumerate(lines, first)
         ]
         self._left = set(self._members)
         self._selector = selectors.DefaultSelector()
@@ -160,6 +165,7 @@ class Member:
         index: its number in the consumer.
         line: to the dispatcher.
         board: where it tells what it is at.
+        rings: where it reports.
         lease: microseconds for which a claim is sure to hold after it was handed out.
         memory: of the process, if there is a limit.
         host: is told of its start, its alarms and its end.
@@ -169,8 +175,9 @@ class Member:
         self,
         huey: Huey,
         index: int,
-        line: socket.socket,
+        line: Line,
         board: Board,
+        rings: Rings,
         lease: int,
         memory: PrivateMemory | None,
         host: Host,
@@ -181,7 +188,7 @@ class Member:
         self._board = board
         self._host = host
         self.brake = RemoteBrake(board, index, host.alarm_set)
-        self._worker = Worker(huey, index, line, board, lease, self.brake, memory)
+        self._worker = Worker(huey, index, line, board, rings, lease, self.brake, memory)
         self._thread = threading.Thread(target=self._work, name=f"Worker-{index + 1}", daemon=True)
 
     def start(self) -> None:
@@ -207,7 +214,7 @@ class Member:
 
     def interrupt(self) -> None:
         """It is to end, and not to go on with what it is at."""
-        self.brake.stopping = True
+        self.brake.stopping = self.brake.hung_up = True
         with suppress(OSError):
             self._line.shutdown(socket.SHUT_RD)  # it may wait there
         self.brake.throw(self.brake.reason(), lambda: True)

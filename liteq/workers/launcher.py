@@ -20,7 +20,8 @@ from liteq.workers.options import ConsumerOptions
 from liteq.workers.orders import LINES_AT_ONCE, Lines
 from liteq.workers.place import Line, Place
 from liteq.workers.process import fork, set_name
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec, template_main
 from liteq.workers.wire import packet_pair
 
@@ -52,7 +53,7 @@ class Launcher:
         self._supervisor: Identity = identify()
         self._tokens = itertools.count(1, options.per_process)
         self.board = Board(options.workers)
-        self._journal = Journal()
+        self._rings = Rings(options.workers)
         self.template: Template | None = None
         self.by_itself = False
         """Children are forked from the supervisor and import the application for themselves."""
@@ -132,7 +133,7 @@ class Launcher:
         set_name(spec.process_name(self._options.worker_type))
         control = Control(*map(adopt, descriptors))
         if spec.kind == "worker":
-            return worker_main(huey, self._options, spec, control, self.board)
+            return worker_main(huey, self._options, spec, control, self.board, self._rings)
         return dispatcher_main(
-            huey, self._options, self._supervisor, spec.owner, control, self.board, self._journal
+            huey, self._options, self._supervisor, spec.owner, control, self.board, self._rings
         )

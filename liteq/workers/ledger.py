@@ -9,7 +9,7 @@ from liteq.api import Huey
 from liteq.messages import BACK, Claim, Settlement
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
-from liteq.workers.shared import Journal
+from liteq.workers.rings import Rings
 from liteq.workers.wire import MAX_PAYLOAD
 
 logger = logging.getLogger("huey.consumer")
@@ -23,15 +23,15 @@ class Ledger:
         owner: the consumer's id in storage.
         lease: microseconds that a claim lasts.
         beat: the periodic tasks.
-        journal: holds the reports of what is not committed yet.
+        rings: hold the reports of what is not committed yet.
     """
 
-    def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, journal: Journal) -> None:
+    def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, rings: Rings) -> None:
         self._storage = huey.storage
         self._owner = owner
         self._lease = lease
         self._beat = beat
-        self._journal = journal
+        self._rings = rings
         self._settlements: list[Settlement] = []
         self._claimed: list[Claim] = []
         self._to_sync = False
@@ -41,8 +41,8 @@ class Ledger:
 
     @property
     def is_clear(self) -> bool:
-        """Whether everything that was settled is committed."""
-        return not self._settlements
+        """Whether everything that was settled is committed, as durably as it should be."""
+        return not (self._settlements or self._to_sync)
 
     def settle(self, *settlements: Settlement) -> None:
         """End claims with the next transaction."""
@@ -61,12 +61,18 @@ class Ledger:
         room = pool.room()
         if self._settlements or (claiming and self._has_reason(now, room)):
             self._commit(now, room, pool.idle(), claiming)
-        if self._to_sync:
-            self._storage.sync()  # a task that runs at most once may start now, even if the power fails then
-            self._to_sync = False
+        self._rings.commit()
+        if any(claim.at_most_once for claim in self._claimed):
+            self._sync()  # it may start now, even if the power fails then
         claims, self._claimed = self._claimed, []
         for claim in pool.hand_out(claims, monotonic):
             self.settle(Settlement(claim.key, BACK))  # it found no room after all
+        self._sync()  # the workers go on meanwhile
+
+    def _sync(self) -> None:
+        if self._to_sync:
+            self._storage.sync()
+            self._to_sync = False
 
     def _has_reason(self, now: int, room: int) -> bool:
         is_due = self._due is not None and self._due <= now
@@ -75,9 +81,9 @@ class Ledger:
     def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
-        durable = bool(settlements) or self._beat.is_due(now)
+        to_sync = bool(settlements) or self._beat.is_due(now)
         claims: list[Claim] = []
-        with self._storage.batch(durable=durable):
+        with self._storage.batch(durable=False):
             held = self._storage.settle(settlements, now) if settlements else []
             if claiming:
                 self._beat.fire(now)
@@ -89,9 +95,7 @@ class Ledger:
             self._due = self._storage.next_due()
         self._settlements = []
         self._claimed.extend(claims)
-        # What is still to be handed out from before, because the disk failed then, is still to be synced.
-        self._to_sync = not durable and (self._to_sync or any(claim.at_most_once for claim in claims))
-        self._journal.clear()
+        self._to_sync = self._to_sync or to_sync or any(claim.at_most_once for claim in claims)
         if claiming:
             self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.

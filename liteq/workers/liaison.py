@@ -83,7 +83,7 @@ class Liaison:
         child = self._dispatcher.child
         if child.is_being_replaced and replaceable:
             child.limit(now, grace)
-        elif child.state is not State.STARTING:  # else let it get ready first: there is a journal to settle
+        elif child.state is not State.STARTING:  # else let it get ready first: there are reports to settle
             self.tell(wire.Finish())
             child.stop(now, grace)
 

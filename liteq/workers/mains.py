@@ -17,13 +17,14 @@ from liteq.workers import wire
 from liteq.workers.chores import flush_locks
 from liteq.workers.control import Control, adopt
 from liteq.workers.dispatcher import Dispatcher
-from liteq.workers.greenlets import begin, cooperative
+from liteq.workers.greenlets import CooperativeLine, begin
 from liteq.workers.host import Host
 from liteq.workers.memory import PrivateMemory
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
 from liteq.workers.process import ignore
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
 from liteq.workers.timer import Timer
 from liteq.workers.worker import Worker
@@ -41,7 +42,7 @@ def dispatcher_main(
     owner: int | None,
     control: Control,
     board: Board,
-    journal: Journal,
+    rings: Rings,
 ) -> int:
     """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
     signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
@@ -53,7 +54,7 @@ def dispatcher_main(
                 huey.storage.attend(owner, identify())
         else:
             _attend(huey, owner)
-        dispatcher = Dispatcher(huey, options, owner, control, board, journal)
+        dispatcher = Dispatcher(huey, options, owner, control, board, rings)
     except StorageBusy as error:
         logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
         return 1
@@ -78,7 +79,9 @@ def _attend(huey: Huey, owner: int) -> None:
             return
 
 
-def worker_main(huey: Huey, options: ConsumerOptions, spec: ChildSpec, control: Control, board: Board) -> int:
+def worker_main(
+    huey: Huey, options: ConsumerOptions, spec: ChildSpec, control: Control, board: Board, rings: Rings
+) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
     os.setsid()  # what a task sends to its process group, it sends to its own processes
     huey.registry.in_worker = True
@@ -90,21 +93,27 @@ def worker_main(huey: Huey, options: ConsumerOptions, spec: ChildSpec, control: 
         lines += received[1]
     first = spec.place * options.per_process
     if options.worker_type == "process":
-        _be_worker(huey, options, control, adopt(lines[0]), first, board)
+        _be_worker(huey, options, control, adopt(lines[0]), first, board, rings)
     else:
-        _be_host(huey, options, control, lines, first, board)
+        _be_host(huey, options, control, lines, first, board, rings)
     huey.storage.close()
     return 0
 
 
 def _be_worker(
-    huey: Huey, options: ConsumerOptions, control: Control, line: socket.socket, index: int, board: Board
+    huey: Huey,
+    options: ConsumerOptions,
+    control: Control,
+    line: socket.socket,
+    index: int,
+    board: Board,
+    rings: Rings,
 ) -> None:
     """Be one worker."""
     timer = Timer(board, index)
     timer.install()
     memory = None if options.max_memory is None else PrivateMemory(os.getpid(), options.max_memory)
-    worker = Worker(huey, index, line, board, int(options.lease * clock.SECOND), timer, memory)
+    worker = Worker(huey, index, line, board, rings, int(options.lease * clock.SECOND), timer, memory)
     huey.hooks.startup.run()
     control.send(wire.WorkerReady(os.getpid()))
     control.close()  # the rest is said by its end; tasks are not to write into it
@@ -115,14 +124,20 @@ def _be_worker(
 
 
 def _be_host(
-    huey: Huey, options: ConsumerOptions, control: Control, lines: list[int], first: int, board: Board
+    huey: Huey,
+    options: ConsumerOptions,
+    control: Control,
+    lines: list[int],
+    first: int,
+    board: Board,
+    rings: Rings,
 ) -> None:
     """Be a process of several workers."""
     patched = is_patched()
     if patched:
         begin()
-    sockets = [cooperative(fd) if patched else adopt(fd) for fd in lines]
-    host = Host(huey, options, control, sockets, first, board)
+    ends = [CooperativeLine(fd) if patched else adopt(fd) for fd in lines]
+    host = Host(huey, options, control, ends, first, board, rings)
     host.install()
     host.start()
     control.send(wire.WorkerReady(os.getpid()))

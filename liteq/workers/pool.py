@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heapreplace
 from itertools import islice
 
 from liteq.messages import Claim, Verdict
-from liteq.workers.shared import Board, Journal
+from liteq.workers.shared import Board
 from liteq.workers.wire import STOP_PACKET, Report, batches, pack_tasks, receive_all
 
 # Work that may wait inside a worker: enough to bridge the time until the dispatcher's next batch.
@@ -160,11 +160,10 @@ class Worker:
         self._last_of_before = at
         return taken
 
-    def reports(self, journal: Journal) -> Iterator[bytes]:
-        """The reports that it has sent, through the journal."""
-        with suppress(BlockingIOError):
-            while packet := journal.receive(self.line):
-                yield packet
+    def rang(self) -> None:
+        """Take a ring off its line. What the packet holds is of no interest: a task may have sent it."""
+        with suppress(BlockingIOError, ConnectionResetError):
+            self.line.recv(1, socket.MSG_DONTWAIT)
 
     def stop(self) -> None:
         """Tell it to end once it has done what it has in hand."""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import mmap
-import socket
 import struct
 import threading
 
 from liteq.messages import Verdict
-from liteq.workers.wire import MAX_PACKET
 
 _NOTE = struct.Struct("<QQQQQ")
 _ATTEMPT = struct.Struct("<QQ")
 _FIELD = struct.Struct("<Q")
 _ENTRY_SIZE = _NOTE.size + _FIELD.size
-_LENGTH = struct.Struct("<Q")
-_JOURNAL_SIZE = 8 * 1024 * 1024
 
 
 NOT_YET = 0
@@ -88,63 +84,3 @@ class Board:
     def started(self, index: int) -> int | None:
         """When the attempt that the worker at `index` is at began; None if it is at none."""
         return int(_FIELD.unpack_from(self._memory, index * _ENTRY_SIZE + 32)[0]) or None
-
-
-class Journal:
-    """Reports that the dispatcher has read but not committed yet, for the next one in case it dies.
-
-    The kernel copies each report straight into the journal, and a copy is never left half done. So a report
-    is at any moment in its socket or here: even in the instant before its length is written, its first byte,
-    zeroed before, tells that it has arrived, and a pickle knows its own end.
-    """
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _JOURNAL_SIZE)
-        self._view = memoryview(self._memory)
-        self._used = 0
-
-    def receive(self, line: socket.socket) -> bytes:
-        """The next report on a line; empty if there will be none any more.
-
-        Raises:
-            BlockingIOError: if there is none now.
-        """
-        start = _LENGTH.size + self._used + _LENGTH.size
-        if start + MAX_PACKET >= _JOURNAL_SIZE:
-            return line.recv(MAX_PACKET, socket.MSG_DONTWAIT)  # far more than the workers can have in hand
-        space = self._view[start : start + MAX_PACKET]
-        try:
-            length = line.recv_into(space, MAX_PACKET, socket.MSG_DONTWAIT)
-        except ConnectionResetError:  # told once, before the last packets of one that has ended
-            length = line.recv_into(space, MAX_PACKET, socket.MSG_DONTWAIT)
-        if not length:
-            return b""
-        _LENGTH.pack_into(self._memory, start - _LENGTH.size, length)
-        self._advance(self._used + _LENGTH.size + length)
-        return bytes(self._view[start : start + length])
-
-    def clear(self) -> None:
-        """Forget all: they are committed."""
-        self._advance(0)
-
-    def _advance(self, used: int) -> None:
-        self._memory[2 * _LENGTH.size + used] = 0
-        _LENGTH.pack_into(self._memory, 0, used)
-        self._used = used
-
-    def take_over(self) -> list[bytes]:
-        """The reports that the dispatcher before this one left; they stay until the next `clear`."""
-        (self._used,) = _LENGTH.unpack_from(self._memory)
-        packets = []
-        at, end = _LENGTH.size, _LENGTH.size + self._used
-        while at < end:
-            (length,) = _LENGTH.unpack_from(self._memory, at)
-            packets.append(self._memory[at + _LENGTH.size : at + _LENGTH.size + length])
-            at += _LENGTH.size + length
-        last = at + _LENGTH.size
-        if last < _JOURNAL_SIZE and self._memory[last]:
-            packets.append(self._memory[last : last + MAX_PACKET])
-            # It was not counted: make room for what comes now behind it, as if it were as long as can be.
-            _LENGTH.pack_into(self._memory, at, MAX_PACKET)
-            self._advance(self._used + _LENGTH.size + MAX_PACKET)
-        return packets

@@ -319,7 +319,7 @@ class Supervisor:
         if end.code == EXIT_INTERRUPTED:
             self._exit_code = self._exit_code or EXIT_INTERRUPTED
         elif end.code and self._stopping and self.failure is None:
-            self._dispatcher.child.try_again()  # the journal still has what it did not commit
+            self._dispatcher.child.try_again()  # the rings still have what it did not commit
 
     def _close_inherited(self) -> None:
         """In a child: close what only the supervisor may hold, or its death would not be seen."""

@@ -6,18 +6,20 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterrupted, TaskStopped
-from liteq.messages import Attempted, Disposition, Outcome, Settlement
+from liteq.messages import Attempted, ClaimKey, Disposition, Outcome, Settlement
 from liteq.outcomes import text_of
 from liteq.workers.attempt import announce, attempt, settle
 from liteq.workers.brake import Brake
 from liteq.workers.memory import PrivateMemory, shown
 from liteq.workers.process import EXIT_CUT_OFF
+from liteq.workers.rings import Doorbell, Rings
 from liteq.workers.shared import Board
 from liteq.workers.wire import (
     MAX_PACKET,
@@ -29,17 +31,33 @@ from liteq.workers.wire import (
     pack_report,
     pack_return,
     unpack,
+    unpack_report,
 )
 
 logger = logging.getLogger("huey.worker")
 
 _RETRY_STORAGE_AFTER = 0.25
 """Seconds."""
+_LOOK_FOR_ROOM_AFTER = 0.0005
+"""Seconds. There is none while reports are large, or while the dispatcher can't commit."""
 
 INTERRUPTED = Outcome(Disposition.BACK, "interrupted")
 INTERRUPTED_FOR_GOOD = Outcome(
     Disposition.DEAD, "interrupted", reason="it was interrupted, and it runs at most once"
 )
+
+
+class Line(Protocol):
+    """What a worker needs of its line to the dispatcher, which is a socket."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Wait for a packet; empty if there will be none any more."""
+
+    def send(self, packet: bytes, flags: int, /) -> int:
+        """Send a packet."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut it in a direction."""
 
 
 class Worker:
@@ -50,6 +68,7 @@ class Worker:
         index: its number in its consumer, and its entry on the board.
         line: to the dispatcher.
         board: where it tells what it is at.
+        rings: where it reports.
         lease: microseconds for which a claim is sure to hold after it was handed out.
         brake: ends its tasks.
         memory: of its process; it leaves after a task with which that has become too large. None: no limit.
@@ -59,8 +78,9 @@ class Worker:
         self,
         huey: Huey,
         index: int,
-        line: socket.socket,
+        line: Line,
         board: Board,
+        rings: Rings,
         lease: int,
         brake: Brake,
         memory: PrivateMemory | None = None,
@@ -69,6 +89,11 @@ class Worker:
         self._index = index
         self._line = line
         self._board = board
+        self._rings = rings
+        self._doorbell = Doorbell()
+        self._owner = 0
+        self._alone = False
+        """Neither a dispatcher nor a supervisor is left."""
         self._lease = lease
         self._brake = brake
         self._pid = os.getpid()
@@ -80,15 +105,17 @@ class Worker:
             packet = self._receive()
             received = unpack(packet) if packet else None
             if received is None or self._brake.stopping:
-                return
+                break
             if isinstance(received, Announcement):
                 announce(self._huey, received)
                 continue
-            for assignment in received:
-                if not self._work_on(assignment):
+            for behind, assignment in enumerate(received, 1 - len(received)):
+                if not self._work_on(assignment, more=behind < 0):
                     break  # what is left of the packet is the dispatcher's
+        if self._alone:
+            self._settle_reports(self._rings.left(self._index))
 
-    def _work_on(self, assignment: Assignment) -> bool:
+    def _work_on(self, assignment: Assignment, *, more: bool) -> bool:
         """Run a task; False if the worker is not to go on with those behind it."""
         if assignment.handed_out + self._lease <= clock.monotonic():
             # We stood still, and the claim may be another's by now: what is read from storage is ours.
@@ -110,7 +137,8 @@ class Worker:
         if outcome is None:
             self._brake.stopping = True
             return False
-        self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid))
+        self._owner = key.owner
+        self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid), more=more)
         self._board.clear(self._index)
         if self._memory is not None:
             self._leave_if_too_large(self._memory.measure(clock.monotonic()), self._memory.limit)
@@ -122,20 +150,23 @@ class Worker:
                 "Worker %d uses %s, more than --max-memory %s: another one takes its place",
                 self._index + 1, shown(used), shown(limit),
             )  # fmt: skip
-            with suppress(OSError):  # the end of this process says the same, a little later
-                self._line.send(pack_leaving())
+            self._send(pack_leaving())
             self._brake.stopping = True
 
     def _receive(self) -> bytes | None:
         try:
             self._brake.waiting = True
-            return self._line.recv(MAX_PACKET)
-        except (TaskInterrupted, TaskStopped, ConnectionResetError):
+            packet = self._line.recv(MAX_PACKET)
+        except (TaskInterrupted, TaskStopped):
             return None
+        except ConnectionResetError:
+            packet = b""
         except OSError as error:
             _cut_off(error)
         finally:
             self._brake.waiting = False
+        self._alone = not (packet or self._brake.hung_up)
+        return packet
 
     def _run(self, assignment: Assignment) -> Outcome | None:
         """Run a task; None if it was stopped for good after it had ended: the next worker concludes it."""
@@ -159,42 +190,54 @@ class Worker:
         back = outcome.disposition is Disposition.BACK
         return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
-    def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
+    def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted, *, more: bool) -> None:
         key, duration = assignment.key, attempted.duration or 0
         packet = pack_report(Report(key.seq, key.attempt, duration, outcome, attempted.started or 0))
-        large = len(packet) > MAX_PAYLOAD
-        if large:
+        if len(packet) > MAX_PAYLOAD:
             self._brake.no_limit()  # from here on it is storage that takes its time
-            if not self._settle(assignment, outcome, attempted):
+            if not self._settle(Settlement(key, outcome, attempted)):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
-        if not self._send(packet) and not large:
-            # Nobody is left to settle it. The claim may still be ours; if it is not, this has no effect.
-            self._settle_alone(assignment, outcome, attempted)
+        self._send(packet, more=more)
 
-    def _send(self, packet: bytes) -> bool:
-        """Send to the dispatcher; False if there is none and will be none, so that the worker is to end."""
+    def _send(self, packet: bytes, *, more: bool = False) -> None:
+        """Let the dispatcher know, which may be the next one."""
+        while not self._rings.write(self._index, packet):
+            self._ring()
+            if self._alone:
+                self._settle_reports([packet])
+                return
+            time.sleep(_LOOK_FOR_ROOM_AFTER)
+        if self._doorbell.is_due(clock.monotonic(), more=more) and self._rings.is_awaited():
+            self._ring()
+
+    def _ring(self) -> None:
         try:
-            self._line.send(packet)
+            self._line.send(b"\0", socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return  # it has not heard those before yet
         except (BrokenPipeError, ConnectionResetError):
-            self._brake.stopping = True
-            return False
+            self._alone = self._brake.stopping = True
         except OSError as error:
             _cut_off(error)
-        return True
 
-    def _settle_alone(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> None:
-        try:
-            self._settle(assignment, outcome, attempted)
-        except StorageError as error:
-            logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
+    def _settle_reports(self, packets: Iterable[bytes]) -> None:
+        """Nobody else is left to. The claims may still be ours; if they are not, this has no effect."""
+        for report in map(unpack_report, packets):
+            if report.outcome is None:
+                continue
+            key = ClaimKey(report.seq, report.attempt, self._owner)
+            try:
+                self._settle(Settlement(key, report.outcome, report.attempted(self._pid)))
+            except StorageError as error:
+                logger.error("The outcome of a task can't be stored: %s", error)  # noqa: TRY400 -- it says all
 
-    def _settle(self, assignment: Assignment, outcome: Outcome, attempted: Attempted) -> bool:
+    def _settle(self, settlement: Settlement) -> bool:
         """Settle from here, however long storage can't be written; False if told to end meanwhile."""
         told = None
         while True:
             try:
-                settle(self._huey, Settlement(assignment.key, outcome, attempted))
+                settle(self._huey, settlement)
             except (StorageBusy, StorageFull) as error:
                 if type(error) is not told:
                     told = type(error)

@@ -23,6 +23,7 @@ from liteq import SqliteHuey, StorageError, chord
 from liteq.exceptions import BadSignature
 from liteq.serializer import SignedSerializer
 from liteq.storage.sqlite.copies import backup
+from liteq.storage.sqlite.schema import PAGE_SIZE
 from liteq.storage.sqlite.verify import verify
 from stress.report import Report
 
@@ -115,15 +116,15 @@ class _Case:
         connection.close()
         page = self._chance.choice([root for root in roots if root]) - 1
         content = bytearray(self._path.read_bytes())
-        old = bytes(content[page * 4096 : page * 4096 + 4096])
+        old = bytes(content[page * PAGE_SIZE : page * PAGE_SIZE + PAGE_SIZE])
         how = self._chance.choice(["ones", "noise", "bits", "another"])
         new = {
-            "ones": b"\xff" * 4096,
-            "noise": self._chance.randbytes(4096),
+            "ones": b"\xff" * PAGE_SIZE,
+            "noise": self._chance.randbytes(PAGE_SIZE),
             "bits": _flipped(old, self._chance),
-            "another": bytes(content[:4096]),
+            "another": bytes(content[:PAGE_SIZE]),
         }[how]
-        content[page * 4096 : page * 4096 + 4096] = new
+        content[page * PAGE_SIZE : page * PAGE_SIZE + PAGE_SIZE] = new
         self._path.write_bytes(content)
         # Flipped bits may be in a value, about which SQLite knows nothing, or in unused space.
         return how in {"ones", "noise"}
@@ -131,7 +132,8 @@ class _Case:
     def _cut(self) -> bool:
         size = self._path.stat().st_size
         os.truncate(
-            self._path, self._chance.choice([0, 1, self._chance.randrange(size), size // 8192 * 4096])
+            self._path,
+            self._chance.choice([0, 1, self._chance.randrange(size), size // (2 * PAGE_SIZE) * PAGE_SIZE]),
         )
         return True
 

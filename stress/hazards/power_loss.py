@@ -28,7 +28,7 @@ from liteq.storage.sqlite.connection import Durability
 from liteq.workers.beat import Beat
 from liteq.workers.ledger import Ledger
 from liteq.workers.pool import Pool
-from liteq.workers.shared import Journal
+from liteq.workers.rings import Rings
 from stress.recording import Disk, Operation, Recorder, write_state
 from stress.report import Report
 from stress.survey import Promised, Survey
@@ -171,7 +171,7 @@ class _Consumer:
         # A boot that is over: whoever opens the file after the failure knows that this consumer is gone.
         owner = self.huey.storage.register(Identity("an earlier boot/pid:[1]", 1, "1"))
         beat = Beat(self.huey, enabled=False)
-        self._ledger = Ledger(self.huey, owner, 60 * clock.SECOND, beat, Journal())
+        self._ledger = Ledger(self.huey, owner, 60 * clock.SECOND, beat, Rings(1))
         self._unsettled: list[tuple[str, str]] = []
 
     # What the ledger asks of a pool

@@ -179,7 +179,7 @@ class _Soak:
 
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-_LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'queue'"
+_LAST = "SELECT coalesce(max(seq), 0) FROM queue"
 
 
 def _of_process(process: psutil.Process) -> Iterator[tuple[str, float]]:

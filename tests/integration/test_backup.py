@@ -257,7 +257,7 @@ def test_numbers_that_were_given_out_do_not_come_again(app, command):
     assert command("restore", "queue.db", "copy.db")[0] == 0
     app.add(5, 6)
     with app.huey.storage.database.read() as connection:
-        assert [seq for (seq,) in connection.execute("SELECT seq FROM queue")] == [1, 12]
+        assert [seq for (seq,) in connection.execute("SELECT seq FROM priority")] == [1, 12]
 
 
 def test_what_was_there_is_kept(app, command, tmp_path):

@@ -53,8 +53,7 @@ def test_rubbish_is_ignored_by_this_dispatcher_and_the_next(declare, consume):
     app = declare(TASKS)
     consumer = consume()
     worker = get(app.write_rubbish())
-    wait_until(lambda: "rubbish" in consumer.log)
-    kill(consumer.dispatcher)  # what it has read since its last commit is read by the next one, too
+    kill(consumer.dispatcher)
     assert get(app.write_rubbish()) == get(app.pid()) == worker
     assert consumer.stop() == 0
 

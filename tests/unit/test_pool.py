@@ -12,7 +12,8 @@ from liteq.messages import Claim, Outcome
 from liteq.messages import Disposition as D
 from liteq.workers import pool as pool_module
 from liteq.workers.pool import Pool, Worker
-from liteq.workers.shared import Board, Journal
+from liteq.workers.rings import Rings
+from liteq.workers.shared import Board
 from liteq.workers.wire import (
     MAX_PACKET,
     MAX_PAYLOAD,
@@ -43,9 +44,10 @@ def hand_out(worker, one, now=0):
 class Played:
     """A worker's process, played by the test."""
 
-    def __init__(self, end, board, index):
+    def __init__(self, end, board, rings, index):
         self.end = end
         self._board = board
+        self._rings = rings
         self._index = index
         self._packet = []
 
@@ -67,11 +69,15 @@ class Played:
         return received and received[0].key.seq
 
     def report(self, seq, duration=100, attempt=1):
-        self.end.send(pack_report(Report(seq, attempt, duration, Outcome(D.DONE, "complete"), started=1)))
+        report = Report(seq, attempt, duration, Outcome(D.DONE, "complete"), started=1)
+        assert self._rings.write(self._index, pack_report(report))
         self._board.clear(self._index)
 
+    def say(self, packet):
+        assert self._rings.write(self._index, packet)
+
     def give_back(self, assignment):
-        self.end.send(pack_return(assignment.key))
+        self.say(pack_return(assignment.key))
         self._board.clear(self._index)
         self._packet.clear()
 
@@ -84,8 +90,8 @@ class Line:
         self.board = Board(token)
         self.worker = Worker(token, token - 1, 1000 + token, line, far, self.board)
         self.worker._duration = float(PREFETCHED)  # known by tasks of middling length
-        self.journal = Journal()
-        self.process = Played(far.dup(), self.board, token - 1)
+        self.rings = Rings(token)
+        self.process = Played(far.dup(), self.board, self.rings, token - 1)
 
     def give(self, *claims, now=0):
         for one in claims:
@@ -100,7 +106,7 @@ class Line:
 
     def reports(self):
         """What the dispatcher hears."""
-        return [unpack_report(packet) for packet in self.worker.reports(self.journal)]
+        return [unpack_report(packet) for packet in self.rings.read(self.worker.index)]
 
     def take_back(self):
         """What the dispatcher takes back, as `Crew` does."""
@@ -229,7 +235,7 @@ def test_what_it_gives_back_of_what_was_taken_back_is_nothing(line, worker):
     assert worker.hand_out([claim(1), claim(2)], 0) == []
     assert line.take_back() == [1, 2]
     assert worker.handed_out == 0
-    line.process.end.send(pack_return(claim(1).key))
+    line.process.say(pack_return(claim(1).key))
     (report,) = line.reports()
     assert worker.reported(report, 0) is None
     assert worker.handed_out == 0
@@ -307,7 +313,7 @@ def test_until_it_is_known_what_it_had_read_it_gets_nothing(line, worker):
     assert line.take_back() == [2, 3]
     worker._duration = 1.0
     assert worker.room == 0
-    line.process.end.send(pack_return(claim(1).key))
+    line.process.say(pack_return(claim(1).key))
     (report,) = line.reports()
     assert worker.reported(report, 0) == claim(1)
     assert worker.room > 0
@@ -366,7 +372,7 @@ def test_nothing_overtakes_what_another_dispatcher_gave_it(line, worker):
     worker.is_running(claim(1), 0)
     worker._duration = 1.0  # reports that it had sent before tell of short tasks
     assert worker.room == 0
-    line.process.end.send(pack_return(claim(1).key))
+    line.process.say(pack_return(claim(1).key))
     (report,) = line.reports()
     worker.reported(report, 0)
     assert worker.room > 0

@@ -305,6 +305,12 @@ def test_the_key_is_the_module_and_the_name(registry):
     assert len(registry) == 2
 
 
+def test_each_class_has_a_key_of_its_own():
+    assert type("Less", (Add,), {"__module__": "app"}).registry_key == "app.Less"
+    assert Add.registry_key == f"{__name__}.Add"
+    assert Task.registry_key == "liteq.tasks.Task"
+
+
 def test_a_key_is_taken_once(registry):
     with pytest.raises(ValueError, match=r"Add.*name="):
         registry.register(type("Add", (Task,), {"__module__": __name__}))

@@ -9,9 +9,10 @@ from liteq import clock
 from liteq.identity import identify
 from liteq.messages import BACK, Settlement
 from liteq.workers import leftovers
+from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
 from liteq.workers.timer import Timer
-from liteq.workers.wire import MAX_PACKET, STOP_PACKET, pack_tasks, packet_pair, unpack_report
+from liteq.workers.wire import STOP_PACKET, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
 LEASE = 60 * clock.SECOND
@@ -37,11 +38,12 @@ def work(huey, line, packet, board=None):
     ours, theirs = line
     ours.send(packet)
     ours.send(STOP_PACKET)
-    board = board or Board(1)
+    board, rings = board or Board(1), Rings(1)
     timer = Timer(board, 0)
     timer.install()
-    Worker(huey, 0, theirs, board, LEASE, timer).work()
-    return unpack_report(ours.recv(MAX_PACKET))
+    Worker(huey, 0, theirs, board, rings, LEASE, timer).work()
+    (packet,) = rings.read(0)
+    return unpack_report(packet)
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from liteq.exceptions import ConfigurationError, ForeignFile
 from liteq.storage.sqlite import schema, sql
 from liteq.storage.sqlite.errors import out_of_room
 from liteq.storage.sqlite.files import prepare, refuse_swapped
+from liteq.storage.sqlite.wal import GROWN_AT_MOST
 
 Durability = Literal["full", "normal", "off"]
 
 _BUSY_SLEEP = 0.001
-_WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT = 16_384
-_WAL_FILE_LIMIT = 64 * 1024 * 1024
 _CACHED_STATEMENTS = 512
 """Far more than there are. Each execution takes another place in apsw's cache, and what stands there is
 forgotten: with few places, the statements of a turn that come once are driven out by those for each task."""
@@ -81,6 +80,7 @@ def _check_and_initialise(connection: apsw.Connection, path: str) -> None:
     if is_new(connection, path):
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("attempt to write a readonly database")
+        connection.pragma("page_size", schema.PAGE_SIZE)
         _switch_to_wal(connection)
         with _Immediate(connection):
             if is_new(connection, path):
@@ -138,13 +138,12 @@ def _switch_to_wal(connection: apsw.Connection) -> None:
 
 
 def _set_pragmas(connection: apsw.Connection, settings: Settings) -> None:
-    connection.pragma("synchronous", settings.durability)
+    # With "full", it is the log that is synchronised, after the commit: see `liteq.storage.sqlite.wal`.
+    connection.pragma("synchronous", "normal" if settings.durability == "full" else settings.durability)
     connection.pragma("cache_size", -settings.cache_mb * 1024)
     connection.pragma("mmap_size", 0)
     connection.pragma("secure_delete", settings.secure_delete)
-    connection.pragma("journal_size_limit", _WAL_FILE_LIMIT)
-    # The dispatcher checkpoints long before this; without one, the WAL must not grow for ever.
-    connection.pragma("wal_autocheckpoint", _WAL_PAGES_BEFORE_PRODUCERS_CHECKPOINT)
+    connection.pragma("journal_size_limit", GROWN_AT_MOST)
 
 
 class _Immediate:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import apsw
@@ -16,19 +15,24 @@ from liteq.storage.sqlite import forks
 from liteq.storage.sqlite.connection import Settings, open_connection, rollback, wait_when_busy
 from liteq.storage.sqlite.errors import FROM_FILE, out_of_room, translate
 from liteq.storage.sqlite.files import FileId, file_id, real_of
+from liteq.storage.sqlite.handle import Handle
 from liteq.storage.sqlite.line import Waiter
+from liteq.storage.sqlite.wal import Wal
 
 _CHECKPOINT_TIMEOUT = 0.05
 """Seconds: it keeps writers waiting while it waits for readers, such as a backup."""
+_PAGES_BEFORE_PRODUCERS_CHECKPOINT = 32_768
+"""A dispatcher checkpoints long before this; without one, the log must not grow for ever."""
 
 
 class Transaction:
     """A write transaction of one thread, and whom to wake once it is committed."""
 
-    __slots__ = ("connection", "ended_tasks", "new_work")
+    __slots__ = ("connection", "ended_tasks", "handle", "new_work")
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.connection = connection
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.connection = handle.connection
         self.new_work = False
         self.ended_tasks = False
 
@@ -44,21 +48,22 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.syncs = settings.durability == "full"
+        """Whether what is committed is on the disk before a call returns."""
         self.path = settings.path
         self.work_bell, self.done_bell = Bell(""), Bell("")  # their paths come with the next line
         self._find_companions()
         self.opened = 0
         """How many connections have been opened so far."""
         self._lock = threading.Lock()
-        self._idle: list[apsw.Connection] = []
-        self._not_durable: set[apsw.Connection] = set()
-        self._files: dict[apsw.Connection, FileId | None] = {}
-        self._waiters: dict[apsw.Connection, Waiter] = {}
+        self._idle: list[Handle] = []
         self._bound: FileId | None = None
         self._in_use = 0
         self._forked_while_in_use = False
         self._wal_pages = 0
-        self._checkpoints = False
+        self._checkpoints_itself = False
+        self._untold = False
+        """What ended is committed, and those who wait for it are told once it is on the disk."""
         self._local = threading.local()
         forks.guard(self)
 
@@ -80,13 +85,18 @@ class Database:
         if current is not None:
             yield current.connection
             return
-        connection = self._take()
+        with self._handle() as handle:
+            yield handle.connection
+
+    @contextmanager
+    def _handle(self) -> Iterator[Handle]:
+        handle = self._take()
         try:
-            yield connection
+            yield handle
         except FROM_FILE as error:
-            raise translate(out_of_room(error, connection), self.path) from error
+            raise translate(out_of_room(error, handle.connection), self.path) from error
         finally:
-            self._give_back(connection)
+            self._give_back(handle)
 
     @contextmanager
     def snapshot(self) -> Iterator[apsw.Connection]:
@@ -106,7 +116,7 @@ class Database:
 
         One that is not durable is committed without waiting for the disk, as with durability "normal".
         """
-        return _Write(self, self._local, durable)
+        return _Write(self, self._local, durable and self.syncs)
 
     def abandon(self) -> None:
         """Roll back what this thread has begun and does not end, since it was stopped just at that step."""
@@ -114,43 +124,50 @@ class Database:
         if transaction is not None:
             self._local.transaction = None
             rollback(transaction.connection)
-            self._give_back(transaction.connection)
+            self._give_back(transaction.handle)
 
     def sync(self) -> None:
-        """Wait until all that is committed is on the disk, with durability "full"."""
-        if self.settings.durability == "full":
-            # SQLite holds no locks on the WAL, so that it may be opened and closed beside it.
-            try:
-                with open(self._wal, "rb") as wal:  # noqa: PTH123 -- as SQLite names it
-                    os.fsync(wal.fileno())
-            except OSError as error:
-                raise StorageError(f"{self._wal}: can't be synchronised with the disk: {error}") from error
+        """With durability "full", wait until all that is committed is on the disk, and tell who waits for it."""
+        if self.syncs:
+            with self._handle() as handle:
+                handle.wal.sync()
+            if self._untold:
+                self._untold = False
+                self.done_bell.ring()
+
+    def tell_of_ends(self, *, synced: bool) -> None:
+        """Wake those who wait for tasks to end, now or with the next sync."""
+        if synced or not self.syncs:
+            self.done_bell.ring()
+        else:
+            self._untold = True
 
     def wal_pages(self) -> int:
-        """How many pages the WAL held after this process's last commit; from now on it checkpoints itself."""
-        if not self._checkpoints:
-            with self._lock:
-                self._checkpoints = True
-                # Not closed and opened anew: while one is open, no other file can have the number of this.
-                for connection in self._idle:
-                    connection.set_wal_hook(self._note_wal_pages)
+        """How many pages the log held after this process's last commit; from now on it checkpoints itself."""
+        self._checkpoints_itself = True
         return self._wal_pages
 
     def checkpoint(self, mode: int) -> None:
-        """Move the WAL's pages into the database; what readers still need stays for the next time."""
-        with self.read() as connection:
-            wait_when_busy(connection, _CHECKPOINT_TIMEOUT)
-            try:
-                connection.wal_checkpoint(mode=mode)
-            except apsw.BusyError:
-                return  # a long reader: the next commit tries again
-            finally:
-                connection.set_busy_handler(self._waiters[connection])
-            self._wal_pages = 0
+        """Move the log's pages into the database; what readers still need stays for the next time."""
+        with self._handle() as handle:
+            self._checkpoint(handle, mode)
 
-    def _note_wal_pages(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
+    def _checkpoint(self, handle: Handle, mode: int) -> None:
+        wait_when_busy(handle.connection, _CHECKPOINT_TIMEOUT)
+        try:
+            handle.connection.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            return  # a long reader: the next commit tries again
+        finally:
+            handle.connection.set_busy_handler(handle.waiter)
+        self._wal_pages = handle.wal.pages = 0
+
+    def committed(self, handle: Handle) -> None:
+        """See to the length of the log after a commit."""
+        self._wal_pages = handle.wal.pages
+        if self._wal_pages >= _PAGES_BEFORE_PRODUCERS_CHECKPOINT and not self._checkpoints_itself:
+            with suppress(apsw.Error):  # the commit is made; the next one tries again
+                self._checkpoint(handle, apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def close(self) -> None:
         """Close idle connections and bells."""
@@ -159,17 +176,17 @@ class Database:
         self.work_bell.close()
         self.done_bell.close()
 
-    def _take(self) -> apsw.Connection:
+    def _take(self) -> Handle:
         with self._lock:
             if self._forked_while_in_use:
                 raise StorageError(
                     f"{self.path}: this process was forked while another thread was using the file; "
                     "fork before other threads call tasks, or start processes by spawn"
                 )
-            connection = self._idle_one()
+            handle = self._idle_one()
             self._in_use += 1
-        if connection is not None:
-            return connection
+        if handle is not None:
+            return handle
         try:
             return self._open()
         except BaseException as error:
@@ -179,25 +196,25 @@ class Database:
                 raise translate(error, self.path) from error
             raise
 
-    def _idle_one(self) -> apsw.Connection | None:
+    def _idle_one(self) -> Handle | None:
         """An idle connection to the file that has the name now: what is stored in another is lost."""
         file = file_id(self.path)
         if self._bound not in {None, file}:
             raise self._moved()
         while self._idle:
-            connection = self._idle.pop()
-            if self._files[connection] == file:
-                return connection
-            self._close(connection)
+            handle = self._idle.pop()
+            if handle.file == file:
+                return handle
+            handle.close()
         return None
 
-    def bind(self, connection: apsw.Connection) -> None:
+    def bind(self, handle: Handle) -> None:
         """From now on another file under the same name is an error: this process owns a part of this one.
 
         Raises:
             StorageDamaged: if it has lost its name already.
         """
-        self._bound = self._files[connection]
+        self._bound = handle.file
         if self._bound is None:
             raise self._moved()
 
@@ -207,40 +224,22 @@ class Database:
             "claimed; put it back, or restart the process to work on what is there now"
         )
 
-    def _open(self) -> apsw.Connection:
+    def _open(self) -> Handle:
         connection = open_connection(self.settings)
-        self._files[connection] = file_id(self.path)
+        file = file_id(self.path)
         self._find_companions()
-        self._waiters[connection] = Waiter(self._line, self.settings.timeout, self.work_bell.like)
-        connection.set_busy_handler(self._waiters[connection])
+        waiter = Waiter(self._line, self.settings.timeout, self.work_bell.like)
         self.opened += 1
-        if self._checkpoints:
-            connection.set_wal_hook(self._note_wal_pages)  # it takes the place of autocheckpoint
-        return connection
+        return Handle(connection, file, waiter, Wal(self._wal, connection.pragma("page_size")))
 
-    def set_level(self, connection: apsw.Connection, *, durable: bool) -> None:
-        """Let the connection's next transaction wait for the disk, or not."""
-        if self.settings.durability == "full" and (connection in self._not_durable) is durable:
-            connection.pragma("synchronous", "full" if durable else "normal")
-            if durable:
-                self._not_durable.discard(connection)
-            else:
-                self._not_durable.add(connection)
-
-    def _give_back(self, connection: apsw.Connection) -> None:
+    def _give_back(self, handle: Handle) -> None:
         with self._lock:
             self._in_use -= 1
-            self._idle.append(connection)
+            self._idle.append(handle)
 
     def _close_idle(self) -> None:
         while self._idle:
-            self._close(self._idle.pop())
-
-    def _close(self, connection: apsw.Connection) -> None:
-        self._not_durable.discard(connection)
-        self._files.pop(connection, None)
-        connection.close()
-        self._waiters.pop(connection).close()
+            self._idle.pop().close()
 
     def before_fork(self) -> None:
         """Close what can be closed, and let no thread open anything until the fork is over."""
@@ -261,12 +260,12 @@ class Database:
 class _Write:
     """BEGIN IMMEDIATE … COMMIT and then the bells; a class, because a generator costs three times as much."""
 
-    __slots__ = ("_database", "_durable", "_local", "_outermost", "_transaction")
+    __slots__ = ("_database", "_local", "_outermost", "_syncs", "_transaction")
 
-    def __init__(self, database: Database, local: threading.local, durable: bool) -> None:
+    def __init__(self, database: Database, local: threading.local, syncs: bool) -> None:
         self._database = database
         self._local = local
-        self._durable = durable
+        self._syncs = syncs
 
     def __enter__(self) -> Transaction:
         current: Transaction | None = getattr(self._local, "transaction", None)
@@ -279,16 +278,15 @@ class _Write:
         return self._transaction
 
     def _begin(self) -> Transaction:
-        connection = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
-        transaction = self._local.transaction = Transaction(connection)  # first, so that `abandon` finds it
+        handle = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
+        transaction = self._local.transaction = Transaction(handle)  # first, so that `abandon` finds it
         try:
-            self._database.set_level(connection, durable=self._durable)
-            self._database._waiters[connection].begin(connection)  # noqa: SLF001
+            handle.waiter.begin(handle.connection)
         except BaseException as error:
-            told = out_of_room(error, connection)
+            told = out_of_room(error, handle.connection)
             self._local.transaction = None
-            rollback(connection)  # what ends a task may be raised just when it has begun
-            self._database._give_back(connection)  # noqa: SLF001
+            rollback(handle.connection)  # what ends a task may be raised just when it has begun
+            self._database._give_back(handle)  # noqa: SLF001
             if isinstance(told, apsw.Error):
                 raise translate(told, self._database.path) from error
             raise
@@ -297,26 +295,43 @@ class _Write:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        connection = self._transaction.connection
+        handle = self._transaction.handle
         if not self._outermost:
-            self._end_inner(connection, failed=kind is not None)
+            self._end_inner(handle.connection, failed=kind is not None)
             return
-        told = None if error is None else out_of_room(error, connection)
         try:
             if kind is None:
-                connection.execute("COMMIT")
+                self._commit(handle)
             else:
-                rollback(connection)
-        except apsw.Error as failure:
-            failed = out_of_room(failure, connection)
-            rollback(connection)
-            raise translate(failed, self._database.path) from failure
+                self._undo(handle, error)
+        except BaseException:
+            rollback(handle.connection)  # what ends a task may be raised just before the commit
+            raise
         finally:
             self._local.transaction = None
-            self._database._give_back(connection)  # noqa: SLF001
-        if kind is None:
-            self._ring()
-        elif isinstance(told, FROM_FILE):
+            self._database._give_back(handle)  # noqa: SLF001
+        if kind is None and self._transaction.ended_tasks:
+            self._database.tell_of_ends(synced=self._syncs)
+
+    def _commit(self, handle: Handle) -> None:
+        if self._database.syncs:
+            handle.wal.make_room()
+        try:
+            handle.connection.execute("COMMIT")
+        except apsw.Error as failure:
+            failed = out_of_room(failure, handle.connection)
+            rollback(handle.connection)
+            raise translate(failed, self._database.path) from failure
+        if self._transaction.new_work:  # a consumer may take it up while this process waits for the disk
+            self._database.work_bell.ring()
+        if self._syncs:
+            handle.wal.sync()
+        self._database.committed(handle)
+
+    def _undo(self, handle: Handle, error: BaseException | None) -> None:
+        told = None if error is None else out_of_room(error, handle.connection)
+        rollback(handle.connection)
+        if isinstance(told, FROM_FILE):
             raise translate(told, self._database.path) from error
 
     def _end_inner(self, connection: apsw.Connection, *, failed: bool) -> None:
@@ -325,9 +340,3 @@ class _Write:
         if failed:
             connection.execute("ROLLBACK TO inner")
         connection.execute("RELEASE inner")
-
-    def _ring(self) -> None:
-        if self._transaction.new_work:
-            self._database.work_bell.ring()
-        if self._transaction.ended_tasks:
-            self._database.done_bell.ring()

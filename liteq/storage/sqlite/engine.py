@@ -19,12 +19,13 @@ from liteq.storage.sqlite.database import Database, Transaction
 from liteq.storage.sqlite.limits import LimitVerbs
 from liteq.storage.sqlite.locks import LockVerbs
 from liteq.storage.sqlite.messages import MessageVerbs
+from liteq.storage.sqlite.numbers import delete_messages, leave_mark
 from liteq.storage.sqlite.periodic import PeriodicVerbs
 from liteq.storage.sqlite.records import limit_of
 from liteq.storage.sqlite.results import ResultVerbs
 
-_PAGES_BEFORE_CHECKPOINT = 2_000
-_PAGES_BEFORE_RESTART = 32_000
+_PAGES_BEFORE_CHECKPOINT = 4_000
+_PAGES_BEFORE_RESTART = 64_000
 # SQLite allows 1,000,000,000 bytes for a row; this leaves a million for its other columns.
 _MAX_PAYLOAD = 999_000_000
 
@@ -147,7 +148,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
     def register(self, consumer: Identity) -> int:
         """See the contract."""
         with self.database.write() as transaction:
-            self.database.bind(transaction.connection)
+            self.database.bind(transaction.handle)
             return int(transaction.connection.execute(sql.INSERT_CONSUMER, (self.name, *consumer)).get)
 
     def attend(self, owner: int, dispatcher: Identity) -> None:
@@ -155,7 +156,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         with self.database.write() as transaction:
             row = (dispatcher.pid, dispatcher.started, owner)
             transaction.connection.execute(sql.ATTEND_CONSUMER, row)
-            self.database.bind(transaction.connection)
+            self.database.bind(transaction.handle)
 
     def unregister(self, owner: int) -> None:
         """See the contract."""
@@ -217,14 +218,16 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         revoked = [(self.name, seq) for (seq,) in seqs]
         transaction.connection.executemany(sql.DELETE_REVOCATION_OF_MESSAGE, revoked)
         transaction.connection.executemany(sql.DELETE_DEAD, seqs)
-        transaction.connection.executemany(sql.DELETE_MESSAGE, seqs)
+        delete_messages(transaction.connection, [seq for (seq,) in seqs])
         return len(seqs)
 
     def flush(self) -> None:
         """See the contract."""
         with self.database.write() as transaction:
+            last = transaction.connection.execute(sql.LAST_SEQ).get
             for statement in sql.FLUSH:
                 transaction.connection.execute(statement, (self.name,))
+            leave_mark(transaction.connection, last)
             transaction.ended_tasks = True
 
     def _column(self, statement: str, limit: int | None) -> list[bytes]:

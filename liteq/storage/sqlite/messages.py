@@ -11,6 +11,7 @@ from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.chords import ChordVerbs, pack_links, unpack_links
 from liteq.storage.sqlite.database import Transaction
 from liteq.storage.sqlite.errors import translate
+from liteq.storage.sqlite.numbers import delete_messages
 from liteq.storage.sqlite.pauses import PauseVerbs, Ready
 from liteq.storage.sqlite.records import RecordVerbs
 
@@ -32,14 +33,14 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
         connection, queue = transaction.connection, self.name
         rows = [(queue, m.id, m.name, m.priority, m.at_most_once, pack_links(m), m.data) for m in messages]
         connection.executemany(sql.INSERT_MESSAGE, rows)
-        # The numbers that AUTOINCREMENT gives within one transaction follow each other.
+        # The numbers that SQLite gives within one transaction follow each other.
         last = connection.last_insert_rowid()
         first = last - len(rows) + 1
-        if len(rows) > 1 and all(_is_new_and_ready(m) for m in messages):
+        transaction.new_work = True
+        if all(map(_is_new_and_ready, messages)):
             connection.execute(sql.INSERT_ALL_READY, (first, last))
         else:
             self._distribute(transaction, first, messages, now)
-        transaction.new_work = True
 
     def _distribute(
         self, transaction: Transaction, first: int, messages: Sequence[Message], now: int
@@ -138,18 +139,25 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         """See the contract."""
         with self.database.write() as transaction:
-            rows = transaction.connection.executemany(
-                sql.END_CLAIM, [(*s.key, self.name) for s in settlements]
-            )
-            # Plain tuples: they are equal to claim keys, and cost less.
-            crashes = {(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
+            crashes = self._crashes_of_held(transaction, settlements)
             ends = [(settlement, crashes.pop(settlement.key, None)) for settlement in settlements]
             valid = [(settlement, before) for settlement, before in ends if before is not None]
             held = [settlement for settlement, _ in valid]
+            ended = json.dumps([settlement.key.seq for settlement in held])
+            transaction.connection.execute(sql.DELETE_CLAIMS, (ended,))
             self._record(transaction, held, now)
             self._end_messages(transaction, valid, now)
             self._store_effects(transaction, held, now)
         return [before is not None for _, before in ends]
+
+    def _crashes_of_held(
+        self, transaction: Transaction, settlements: Sequence[Settlement]
+    ) -> dict[tuple[int, int, int], int]:
+        """The claims of these settlements that hold, and how many crashes their messages have had."""
+        asked = json.dumps([settlement.key.seq for settlement in settlements])
+        rows = transaction.connection.execute(sql.CLAIMS_HELD, (asked, self.name))
+        # Plain tuples: they are equal to claim keys, and cost less.
+        return {(seq, attempt, owner): crashes for seq, attempt, owner, crashes in rows}
 
     def apply(self, settlement: Settlement, now: int) -> None:
         """See the contract."""
@@ -165,7 +173,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
         for (key, outcome, attempted), before in settlements:
             disposition = outcome.disposition
             if disposition is Disposition.DONE:
-                done.append((key.seq,))
+                done.append(key.seq)
                 continue
             crashes = before + (outcome.status == "crashed" or disposition is Disposition.CRASHED)
             if disposition is Disposition.DEAD:
@@ -175,7 +183,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
                 back.append((key.seq, key.attempt, crashes))
         if done:
             self._end_revocations(transaction, settlements)
-            connection.executemany(sql.DELETE_MESSAGE, done)
+            delete_messages(connection, done)
         connection.executemany(sql.RETURN_TO_READY, back)
         connection.executemany(sql.INSERT_DEAD, dead)
         if connection.execute(sql.ANY_LOCK_OF_A_CLAIM, (queue,)).get:
@@ -267,7 +275,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
             connection.executemany(sql.DELETE_READY, [(queue, rank, seq) for seq, rank, _ in unclaimed])
             if connection.execute(sql.NEXT_DUE, (queue,)).get is not None:
                 connection.execute(sql.DELETE_SCHEDULED, (queue, json.dumps(seqs)))
-            connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq in seqs])
+            delete_messages(connection, seqs)
             transaction.ended_tasks = True
         return {id for _, _, id in unclaimed}
 
@@ -291,7 +299,7 @@ class MessageVerbs(ChordVerbs, PauseVerbs, RecordVerbs):
                 for seq, data, links in rows
             ]
             transaction.connection.execute(sql.DELETE_DUE, (self.name, now))
-            transaction.connection.executemany(sql.DELETE_MESSAGE, [(seq,) for seq, _, _ in rows])
+            delete_messages(transaction.connection, [seq for seq, _, _ in rows])
         return taken
 
 

@@ -18,6 +18,7 @@ from liteq.storage.sqlite.connection import Settings, wait_when_busy
 from liteq.storage.sqlite.copies import give_name, opened, refuse_existing, staged, synchronise
 from liteq.storage.sqlite.errors import translate
 from liteq.storage.sqlite.files import real_of
+from liteq.storage.sqlite.numbers import leave_mark
 from liteq.storage.sqlite.verify import check
 
 # Where SQLite has its locks (https://sqlite.org/src/doc/trunk/src/os.h): all who have a file in WAL mode open
@@ -37,6 +38,13 @@ class Restored(NamedTuple):
     """Where the file is that was there before; None if there was none."""
 
 
+class Numbers(NamedTuple):
+    """The highest numbers that a file has given out."""
+
+    message: int = 0
+    consumer: int = 0
+
+
 class _State(NamedTuple):
     """What is known of the file that is to be replaced."""
 
@@ -44,8 +52,8 @@ class _State(NamedTuple):
     """Another process has it open."""
     is_ours: bool
     """It can be opened as a queue's file."""
-    sequences: dict[str, int]
-    """The highest numbers that it has given out, by table."""
+    numbers: Numbers
+    """The highest numbers that it has given out."""
 
 
 def restore(path: str, source: str) -> Restored:
@@ -66,14 +74,14 @@ def restore(path: str, source: str) -> Restored:
         check(stage)
         if not os.path.lexists(path):
             refuse_existing(path)
-            return _place(stage, path, {}, None)
+            return _place(stage, path, Numbers(), None)
         state = _state_of(path)
         aside = _free_name(path)
         if state.is_ours:
-            return _overwrite(stage, path, state.sequences, aside)
+            return _overwrite(stage, path, state.numbers, aside)
         if state.is_open:
             raise StorageError(f"{path}: it is damaged, and a process has it open: end what uses it first")
-        return _place(stage, path, state.sequences, aside)
+        return _place(stage, path, state.numbers, aside)
 
 
 def _state_of(path: str) -> _State:
@@ -87,20 +95,20 @@ def _state_of(path: str) -> _State:
     try:
         with opened(path) as connection:
             rows = list(connection.execute(sql.ALL_CONSUMERS))
-            sequences = dict(connection.execute(sql.SEQUENCES))
+            numbers = Numbers(*connection.execute(sql.NUMBERS).get)
     except ForeignFile as error:
         if isinstance(error.__cause__, apsw.NotADBError):  # what it was can't be seen any more
-            return _State(is_open, is_ours=False, sequences={})
+            return _State(is_open, is_ours=False, numbers=Numbers())
         raise
     except (StorageDamaged, apsw.Error):
-        return _State(is_open, is_ours=False, sequences={})
+        return _State(is_open, is_ours=False, numbers=Numbers())
     except StorageError:
         if Path(path).is_file():
-            return _State(is_open, is_ours=False, sequences={})
+            return _State(is_open, is_ours=False, numbers=Numbers())
         raise
     for row in rows:
         _refuse_consumer(path, row, is_open=is_open)
-    return _State(is_open, is_ours=True, sequences=sequences)
+    return _State(is_open, is_ours=True, numbers=numbers)
 
 
 def _is_open_elsewhere(path: str) -> bool:
@@ -127,16 +135,15 @@ def _refuse_consumer(path: str, row: tuple[str, int, str, int | None, str | None
             )
 
 
-def _adjust(stage: str, sequences: dict[str, int]) -> None:
+def _adjust(stage: str, numbers: Numbers) -> None:
     """Nobody works on a copy, and what was numbered in the file that it replaces must not come again."""
     connection = apsw.Connection(stage)
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(sql.FORGET_CONSUMERS, (_A_PAST_BOOT,))
-        for table, number in sequences.items():
-            reached = number + (_MARGIN if table == "consumer" else 0)
-            connection.execute(sql.RAISE_SEQUENCE, (table, reached))
-            connection.execute(sql.START_SEQUENCE, (table, reached))
+        leave_mark(connection, numbers.message)
+        for statement in (sql.RAISE_CONSUMERS, sql.START_CONSUMERS):
+            connection.execute(statement, (numbers.consumer + _MARGIN,))
         connection.execute("COMMIT")
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     except apsw.Error as error:
@@ -145,12 +152,12 @@ def _adjust(stage: str, sequences: dict[str, int]) -> None:
         connection.close()
 
 
-def _overwrite(stage: str, path: str, sequences: dict[str, int], aside: str) -> Restored:
+def _overwrite(stage: str, path: str, numbers: Numbers, aside: str) -> Restored:
     """By SQLite, in one transaction: others may have the file open."""
     with opened(path) as current, staged(current, path, aside) as copy:
         synchronise(copy)
         give_name(copy, aside)
-    _adjust(stage, sequences)
+    _adjust(stage, numbers)
     source, target = apsw.Connection(stage), apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         wait_when_busy(target, Settings(path).timeout)
@@ -166,9 +173,9 @@ def _overwrite(stage: str, path: str, sequences: dict[str, int], aside: str) -> 
     return Restored(aside)
 
 
-def _place(stage: str, path: str, sequences: dict[str, int], aside: str | None) -> Restored:
+def _place(stage: str, path: str, numbers: Numbers, aside: str | None) -> Restored:
     """By its name: nobody has the file open, if there is one, and SQLite can't."""
-    _adjust(stage, sequences)
+    _adjust(stage, numbers)
     synchronise(stage)
     if aside is None:
         give_name(stage, path)

@@ -120,7 +120,6 @@ def _of_rows(connection: apsw.Connection, found: Verification) -> list[str]:
         ("messages in more than one state", sql.OVERSTATED.format(union)),
         *((f"rows of {name} without their message", sql.WITHOUT_MESSAGE.format(name)) for name in tables),
         ("ready messages that are not in the place of their priority", sql.MISPLACED),
-        ("messages numbered beyond the counter, so that the number would come again", sql.UNCOUNTED),
     ]
     return [
         f"{number} {what}, such as {example}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 QUEUES: Final = """
-SELECT queue FROM queue UNION SELECT queue FROM consumer UNION SELECT queue FROM result
+SELECT queue FROM queue WHERE queue <> '' UNION SELECT queue FROM consumer UNION SELECT queue FROM result
 UNION SELECT queue FROM history_queue UNION SELECT queue FROM timetable ORDER BY queue"""
 
 WHAT_IT_IS: Final = """

@@ -37,6 +37,8 @@ DEAD_BEFORE: Final = "SELECT seq FROM dead WHERE queue = ? AND died < ? LIMIT ?"
 
 DELETE_DEAD: Final = "DELETE FROM dead WHERE seq = ?"
 
+LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM queue"
+
 FLUSH: Final = (
     *(
         f"DELETE FROM {table} WHERE queue = ?1"  # noqa: S608 -- names of our own tables

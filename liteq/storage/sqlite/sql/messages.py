@@ -83,11 +83,20 @@ CLAIMS_EXPIRED: Final = _CLAIMED + " WHERE c.queue = ? AND c.lease <= ? ORDER BY
 
 # The end of a claim
 
-END_CLAIM: Final = """
-DELETE FROM claim WHERE seq = ? AND attempt = ? AND owner = ? AND queue = ?
-RETURNING seq, attempt, owner, crashes"""
+CLAIMS_HELD: Final = """
+SELECT seq, attempt, owner, crashes FROM claim
+WHERE seq IN (SELECT value FROM json_each(?1)) AND queue = ?2"""
 
-DELETE_MESSAGE: Final = "DELETE FROM queue WHERE seq = ?"
+DELETE_CLAIMS: Final = "DELETE FROM claim WHERE seq IN (SELECT value FROM json_each(?))"
+
+DELETE_MESSAGES: Final = "DELETE FROM queue WHERE seq IN (SELECT value FROM json_each(?))"
+
+# See the schema.
+LEAVE_MARK: Final = """
+INSERT INTO queue (seq, queue, id, name, priority, at_most_once, data)
+SELECT ?1, '', '', '', 0, 0, x'' WHERE ?1 > 0 AND NOT EXISTS (SELECT 1 FROM queue WHERE seq >= ?1)"""
+
+DELETE_OLD_MARKS: Final = "DELETE FROM queue WHERE queue = '' AND id = '' AND seq < ?"
 
 RETURN_TO_READY: Final = """
 INSERT INTO priority (queue, rank, seq, attempt, crashes)

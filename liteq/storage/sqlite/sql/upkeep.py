@@ -10,7 +10,8 @@ OBJECTS: Final = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND 
 
 COUNT_ROWS: Final = "SELECT count(*) FROM {}"
 
-COUNT_QUEUES: Final = "SELECT (SELECT count(DISTINCT queue) FROM queue), (SELECT count(*) FROM result)"
+COUNT_QUEUES: Final = """
+SELECT (SELECT count(DISTINCT queue) FROM queue WHERE queue <> ''), (SELECT count(*) FROM result)"""
 
 # Every table that holds messages in one of their states has these columns, and no other table has.
 STATE_TABLES: Final = """
@@ -23,7 +24,8 @@ STATE_ROWS: Final = "SELECT seq, queue FROM {}"
 # Each of these gives how many rows there are that should not be, and the number of one of their messages.
 
 STATELESS: Final = """
-SELECT count(*), min(seq) FROM (SELECT seq, queue FROM queue EXCEPT SELECT seq, queue FROM ({}))"""
+SELECT count(*), min(seq)
+FROM (SELECT seq, queue FROM queue WHERE queue <> '' EXCEPT SELECT seq, queue FROM ({}))"""
 
 OVERSTATED: Final = """
 SELECT count(*), min(seq) FROM (SELECT seq FROM ({}) GROUP BY seq HAVING count(*) > 1)"""
@@ -35,18 +37,16 @@ WHERE NOT EXISTS (SELECT 1 FROM queue AS q WHERE q.seq = s.seq AND q.queue = s.q
 MISPLACED: Final = """
 SELECT count(*), min(p.seq) FROM priority AS p JOIN queue AS q ON q.seq = p.seq WHERE p.rank <> -q.priority"""
 
-UNCOUNTED: Final = """
-SELECT count(*), min(seq) FROM queue
-WHERE seq > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'queue'), 0)"""
-
 ALL_CONSUMERS: Final = "SELECT host, pid, started, dispatcher_pid, dispatcher_started FROM consumer"
 
-SEQUENCES: Final = "SELECT name, seq FROM sqlite_sequence"
+NUMBERS: Final = """
+SELECT coalesce((SELECT max(seq) FROM queue), 0),
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'consumer'), 0)"""
 
 FORGET_CONSUMERS: Final = "UPDATE consumer SET host = ?"
 
-RAISE_SEQUENCE: Final = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1"
+RAISE_CONSUMERS: Final = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'consumer'"
 
-START_SEQUENCE: Final = """
+START_CONSUMERS: Final = """
 INSERT INTO sqlite_sequence (name, seq)
-SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)"""
+SELECT 'consumer', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'consumer')"""
