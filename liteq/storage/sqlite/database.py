@@ -127,7 +127,7 @@ class Database:
             self._give_back(transaction.handle)
 
     def sync(self) -> None:
-        """With durability "full", wait until all that is committed is on the disk, and tell who waits for it."""
+        """With durability "full", wait until all commits are on the disk, and tell who waits for them."""
         if self.syncs:
             with self._handle() as handle:
                 handle.wal.sync()

@@ -1,4 +1,4 @@
-"""A connection and what goes with it: which file it has open, how it waits for the lock, its view of the log."""
+"""A connection and what goes with it: the file that it has open, its wait for the lock, its log."""
 
 from __future__ import annotations
 
