@@ -255,6 +255,19 @@ def test_an_interrupt_reaches_all(app, consume):
     assert len([note for note in app.notes() if note.startswith("shutdown")]) == 4
 
 
+@shared_kinds
+def test_idle_workers_that_are_told_to_end(app, consume):
+    """By somebody else than the consumer, so that none of them has been told before."""
+    consumer = consume("-w", "4")
+    worker = get(app.pid())
+    os.kill(worker, signal.SIGTERM)
+    wait_until(lambda: not is_alive(worker), "the end of the process")
+    assert get(app.pid()) != worker
+    assert len([note for note in app.notes() if note.startswith("shutdown")]) == 4
+    assert "exited with code" not in consumer.log
+    assert consumer.stop() == 0
+
+
 def test_a_call_into_c_is_killed_at_a_stop(app, launch):
     consumer = launch("-k", "thread", "-w", "2", "-t", "0", "--kill-after", "0.2").wait_ready()
     app.wait_in_c("a")
