@@ -177,6 +177,7 @@ class Worker:
             finally:
                 self._brake.close()
         except TaskInterrupted:  # before or after the task itself
+            self._brake.close()  # as in each of these: the exception may have kept it from its end
             outcome = INTERRUPTED
         except TaskStopped as stopped:
             if self._brake.ends_process:
@@ -184,9 +185,9 @@ class Worker:
             self._brake.close()
             outcome = attempt(self._huey, assignment, self._brake, stopped.reason)
         except BaseException as error:
+            self._brake.close()
             logger.exception("The outcome of a task can't be stored")
             return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {text_of(error)}")
-        self._brake.close()
         back = outcome.disposition is Disposition.BACK
         return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
