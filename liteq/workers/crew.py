@@ -130,7 +130,7 @@ class Crew:
         goes_on = not verdict or (worker.shares_process and verdict is not Verdict.MEMORY)
         if goes_on:
             self.take_back(worker)
-            self._ledger.look = True
+            self._ledger.look_anew()
         else:
             self.retire(worker)
         claim = worker.in_hand.get(attempt) if verdict else None

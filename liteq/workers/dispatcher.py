@@ -175,7 +175,7 @@ class Dispatcher:
                 self._storage_changed()
 
     def _storage_changed(self) -> None:
-        self._ledger.look = True
+        self._ledger.look_anew()
         self._health.storage_changed()
         self._beat.storage_changed()
 
@@ -214,7 +214,7 @@ class Dispatcher:
         match message:
             case wire.Attach():
                 self._crew.attach(message, *ends)
-                self._ledger.look = True
+                self._ledger.look_anew()
             case wire.Attached():
                 self._crew.all_attached()
             case wire.Gone():
@@ -263,11 +263,11 @@ class Dispatcher:
         """Take back what should not wait any longer where it is, and stop what should have ended."""
         for order in self._health.look(self._pool, monotonic):
             self._crew.stop(*order)
-        overtaken = self._ledger.outranks(self._pool) or self._ledger.holds_back(self._pool)
+        overtaken = self._ledger.overtakes(self._pool)
         for worker in self._pool:
             if overtaken or worker.is_stuck(monotonic):
                 self._crew.take_back(worker)
-                self._ledger.look = True
+                self._ledger.look_anew()
 
     def _do_chores(self, monotonic: int, claiming: bool) -> None:
         """What can wait until the tasks are on their way."""
@@ -276,4 +276,4 @@ class Dispatcher:
         self._notes.take(monotonic, self._pool)
         self._chores.prune(monotonic)
         if claiming and self._chores.visit_neighbours(monotonic):
-            self._ledger.look = True
+            self._ledger.look_anew()

@@ -6,7 +6,7 @@ import logging
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.messages import BACK, Claim, Settlement
+from liteq.messages import BACK, Claim, Disposition, Settlement
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
 from liteq.workers.rings import Rings
@@ -38,6 +38,8 @@ class Ledger:
         self._due: int | None = None
         self.look = True
         """There may be something ready in storage."""
+        self._news = True
+        """There may be something ready that was not when the tasks were claimed that wait inside workers."""
 
     @property
     def is_clear(self) -> bool:
@@ -47,6 +49,10 @@ class Ledger:
     def settle(self, *settlements: Settlement) -> None:
         """End claims with the next transaction."""
         self._settlements.extend(settlements)
+
+    def look_anew(self) -> None:
+        """Others have changed something in storage, or what was claimed goes back to it."""
+        self.look = self._news = True
 
     def next_due(self) -> int | None:
         """When something is due (microseconds of UTC): a scheduled task, a periodic one."""
@@ -74,46 +80,67 @@ class Ledger:
             self._storage.sync()
             self._to_sync = False
 
+    def _is_due(self, now: int) -> bool:
+        return self._due is not None and self._due <= now
+
     def _has_reason(self, now: int, room: int) -> bool:
-        is_due = self._due is not None and self._due <= now
-        return (self.look and room > 0) or is_due or self._beat.is_due(now) or self._beat.is_stale(now)
+        beat = self._beat.is_due(now) or self._beat.is_stale(now)
+        return (self.look and room > 0) or self._is_due(now) or beat
 
     def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
         to_sync = bool(settlements) or self._beat.is_due(now)
+        makes_ready = any(map(_makes_ready, settlements))
+        self._news = self._news or makes_ready or self._is_due(now)
+        claims_too = claiming and (makes_ready or self._has_reason(now, room))
         claims: list[Claim] = []
         with self._storage.batch(durable=False):
             held = self._storage.settle(settlements, now) if settlements else []
-            if claiming:
+            if claims_too:
                 self._beat.fire(now)
                 # From now on: this turn may have waited long for its transaction.
                 lease = clock.monotonic() + self._lease
                 claims = self._storage.claim(
                     self._owner, room, now=now, lease=lease, startable=idle, inline=MAX_PAYLOAD
                 )
-            self._due = self._storage.next_due()
+            if claims_too or makes_ready:
+                self._due = self._storage.next_due()
         self._settlements = []
         self._claimed.extend(claims)
         self._to_sync = self._to_sync or to_sync or any(claim.at_most_once for claim in claims)
-        if claiming:
+        if claims_too:
             self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
-        self.look = room <= len(claims) if claiming and room else self.look or bool(settlements)
+        self.look = room <= len(claims) if claims_too and room else self.look or makes_ready
         _warn_of_lost(settlements, held)
 
-    def outranks(self, pool: Pool) -> bool:
+    def overtakes(self, pool: Pool) -> bool:
+        """Whether tasks that wait inside workers should not: others come first by now, or they are paused."""
+        if not self._news:
+            return False
+        overtakes = self._outranks(pool) or self._holds_back(pool)
+        self._news = False
+        return overtakes
+
+    def _outranks(self, pool: Pool) -> bool:
         """Whether a ready task has a higher priority than the lowest of those that wait inside workers."""
-        lowest = pool.lowest_waiting() if self.look else None
+        lowest = pool.lowest_waiting()
         if lowest is None:
             return False
         top = self._storage.top_priority()
         return top is not None and top > lowest
 
-    def holds_back(self, pool: Pool) -> bool:
+    def _holds_back(self, pool: Pool) -> bool:
         """Whether a task that waits inside a worker has been paused meanwhile."""
-        names: set[str | None] = {claim.name for claim in pool.waiting()} if self.look else set()
+        names: set[str | None] = {claim.name for claim in pool.waiting()}
         return bool(names) and not self._storage.paused().isdisjoint({None, *names})
+
+
+def _makes_ready(settlement: Settlement) -> bool:
+    """Whether there may be something to claim because of it, or something scheduled."""
+    outcome = settlement.outcome
+    return bool(outcome.messages or outcome.joins) or outcome.disposition is not Disposition.DONE
 
 
 def _warn_of_lost(settlements: list[Settlement], held: list[bool]) -> None:

@@ -37,6 +37,8 @@ _ELSEWHERE = 2**32 - 1
 """In place of the size of a task that is not in the packet."""
 _REVOKED, _AT_MOST_ONCE, _GATHERS = 1, 2, 4
 _VERDICT_SHIFT = 3
+_DISPOSITIONS = tuple(Disposition)
+"""By number: to call the enum takes ten times as long."""
 
 STOP_PACKET = _HEADER.pack(_STOP, 0, 0)
 
@@ -227,7 +229,7 @@ def _unpack_report(packet: bytes) -> Report:
         seq,
         attempt,
         duration,
-        Outcome(Disposition(disposition), status, results, messages, reason, joins),
+        Outcome(_DISPOSITIONS[disposition], status, results, messages, reason, joins),
         started,
     )
 

@@ -30,7 +30,7 @@ _KILLED = 0.3
 _RESTORED = 0.2
 """The share of those finished that are restored and worked off."""
 _LONGEST = 60
-_KNOWN = "SELECT id FROM queue UNION SELECT id FROM stage UNION SELECT key FROM result"
+_KNOWN = "SELECT id FROM queue WHERE queue <> '' UNION SELECT id FROM stage UNION SELECT key FROM result"
 
 
 def run(seed: int, seconds: float, workers: int) -> Report:

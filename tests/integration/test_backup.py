@@ -72,7 +72,12 @@ def ids_in(path):
     """The tasks that a backup holds, or the results of."""
     huey = SqliteHuey(filename=path)
     with huey.storage.database.read() as connection:
-        ids = {id for (id,) in connection.execute("SELECT id FROM queue UNION SELECT key FROM result")}
+        ids = {
+            id
+            for (id,) in connection.execute(
+                "SELECT id FROM queue WHERE queue <> '' UNION SELECT key FROM result"
+            )
+        }
     huey.storage.close()
     return ids
 
