@@ -415,9 +415,13 @@ def test_a_running_task_is_terminated_and_no_other(app, consume):
 def test_many_are_terminated_just_when_they_end(declare, consume):
     """A stop that comes too late hits nothing else."""
     app = declare("""
+@huey.signal("executing")
+def begin(signal, task):
+    "Before the time of the task counts."
+    note(f"{task.name} begun")
+
 @huey.task()
 def short(number):
-    note("begun")
     time.sleep(0.005)
     return number
 """)
@@ -427,7 +431,7 @@ def short(number):
     for number in range(150):
         results.append(app.short(number, timeout=0.005 + number / 100_000))
         if number % 3 == 0:
-            started(app, "begun", times=number + 1)
+            started(app, "short begun", times=number + 1)
             results[-1].revoke(terminate=True)
     for number, result in enumerate(results):
         try:
