@@ -253,8 +253,10 @@ def _kill_group() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _close_all() -> None:
+def _close_all() -> str:
+    """Its line to the dispatcher among them: the worker ends, once it has reported what came of the task."""
     os.closerange(0, 1000)
+    return VALUE
 
 
 class _Own(BaseException):

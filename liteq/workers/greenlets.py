@@ -46,6 +46,10 @@ class CooperativeLine:
         self._receiver = socket.socket(fileno=descriptor)
         self._receiver.settimeout(None)  # whatever default the application has set
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._sender.fileno()
+
     def recv(self, size: int, /) -> bytes:
         """The next packet; empty if there will be none any more."""
         return bytes(self._receiver.recv(size))

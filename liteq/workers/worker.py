@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from fcntl import F_GETFD, fcntl
 from typing import NoReturn, Protocol
 
 from liteq import clock
@@ -49,6 +50,9 @@ INTERRUPTED_FOR_GOOD = Outcome(
 
 class Line(Protocol):
     """What a worker needs of its line to the dispatcher, which is a socket."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
 
     def recv(self, size: int, /) -> bytes:
         """Wait for a packet; empty if there will be none any more."""
@@ -211,6 +215,8 @@ class Worker:
             time.sleep(_LOOK_FOR_ROOM_AFTER)
         if self._doorbell.is_due(clock.monotonic(), more=more) and self._rings.is_awaited():
             self._ring()
+        else:
+            self._check_line()
 
     def _ring(self) -> None:
         try:
@@ -219,6 +225,13 @@ class Worker:
             return  # it has not heard those before yet
         except (BrokenPipeError, ConnectionResetError):
             self._alone = self._brake.stopping = True
+        except OSError as error:
+            _cut_off(error)
+
+    def _check_line(self) -> None:
+        """A task that has closed it has closed other things as well: no other task is to run here."""
+        try:
+            fcntl(self._line, F_GETFD)
         except OSError as error:
             _cut_off(error)
 

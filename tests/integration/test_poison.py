@@ -37,6 +37,11 @@ def close_streams():
     sys.stderr.close()
 
 @huey.task()
+def close_everything():
+    os.closerange(0, 1000)
+    return "closed"
+
+@huey.task()
 def signal_group(number):
     os.killpg(0, number)
 
@@ -55,6 +60,15 @@ def test_rubbish_is_ignored_by_this_dispatcher_and_the_next(declare, consume):
     worker = get(app.write_rubbish())
     kill(consumer.dispatcher)
     assert get(app.write_rubbish()) == get(app.pid()) == worker
+    assert consumer.stop() == 0
+
+
+def test_what_closes_all_files_has_an_end_and_no_task_after_it_notices(declare, consume):
+    app = declare(TASKS)
+    consumer = consume("-w", "1")
+    handles = [app.close_everything()] + [app.work(str(number)) for number in range(20)]
+    assert [get(handle) for handle in handles] == ["closed", *map(str, range(20))]
+    assert app.huey.dead() == []
     assert consumer.stop() == 0
 
 
