@@ -143,6 +143,8 @@ class Crew:
 
     def bury(self, worker: Worker, gone: wire.Gone) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
+        for mate in self._pool.mates(worker):
+            mate.retiring = True  # it is as dead, and gets nothing until that is told as well
         self._selector.unregister(worker.line)
         self.read_reports(worker)
         self._give_back(worker.take_back(gone.attempt))
