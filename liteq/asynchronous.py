@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from liteq.exceptions import CancelExecution
+from liteq.greenlets import is_patched
 
 GRACE = 3.0
 """Seconds that a coroutine which is stopped by an exception from outside has for its own clean-up."""
@@ -45,11 +46,25 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     Inside a running event loop it runs in a thread beside it, and the loop stands still until it has ended.
 
     Raises:
+        RuntimeError: in a greenlet: asyncio has one loop at a time in all that share a thread.
         CancelExecution: if the coroutine ended by cancelling itself.
         BaseException: whatever a signal handler, or anything else, raised into it.
     """
+    if is_patched() and threading.current_thread() is not threading.main_thread():
+        coroutine.close()
+        raise RuntimeError("coroutines can't run in greenlets: use -k thread or -k process (the default)")
     the_run = _Run(coroutine)
     return _beside(the_run) if _is_in_loop() else the_run.result()
+
+
+def stop(thread: int, exception: BaseException) -> bool:
+    """End the coroutine that a thread runs, so that `run` raises the exception there; whether that was told.
+
+    For threads in which an exception would come too late, while they wait in their event loop. It can be told
+    once; if that does not help, code that computes may be at fault.
+    """
+    the_run = _running.get(thread)
+    return the_run is not None and the_run.stop(exception)
 
 
 class _Run:
@@ -75,11 +90,16 @@ class _Run:
                 self._coroutine.close()  # it never started, and need not warn of that
         return self._outcome()
 
-    def stop(self, exception: BaseException) -> None:
-        """End it, from whatever thread or signal handler, so that `result` raises the exception."""
-        if self._stopped_by is None:
+    def stop(self, exception: BaseException) -> bool:
+        """End it, from whatever thread or signal handler, so that `result` raises the exception.
+
+        False if it was to end already, and does not yet.
+        """
+        anew = self._stopped_by is None
+        if anew:
             self._stopped_by = exception
         self._call_in_loop(self._cancel)
+        return anew
 
     def _is_stopped(self) -> bool:
         return self._stopped_by is not None
@@ -102,6 +122,7 @@ class _Run:
 
     def _run_and_close(self) -> None:
         self._loop = loop = asyncio.new_event_loop()
+        _running[threading.get_ident()] = self
         try:
             if not self._is_stopped():
                 loop.set_exception_handler(self._on_loop_error)
@@ -112,6 +133,7 @@ class _Run:
                 if not self._is_stopped() and not self._main.done():
                     raise RuntimeError("the event loop was stopped before the coroutine had ended")
         finally:
+            _running.pop(threading.get_ident(), None)
             self._close(loop)
 
     def _until_done(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
@@ -200,6 +222,10 @@ class _Run:
             if isinstance(error, Exception):
                 message = "a task that a coroutine left behind failed while it was cancelled"
                 loop.call_exception_handler({"message": message, "exception": error, "task": task})
+
+
+_running: dict[int, _Run] = {}
+"""By thread."""
 
 
 def _is_in_loop() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psutil
 
 from liteq import SqliteHuey
 from stress import history as h
-from stress.settings import Settings
+from stress.settings import KIND, Settings
 from stress.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,8 @@ class Consumer:
         self.home = home
         self.log = Path(settings.folder, name)
         # Given up after a hundred crashes: here the workers' deaths are seldom the tasks' fault.
-        common = ["-w", str(workers), "-t", "10", "--max-crashes", "100"]
+        kind = os.environ.get(KIND, "process")
+        common = ["-w", str(workers), "-k", kind, "-t", "10", "--max-crashes", "100"]
         program = ["liteq", "consume"] if lease is None else ["stress.launch", str(lease)]
         self._command = [sys.executable, "-m", *program, application, *common, *options]
         self._recorder = h.Recorder(settings.folder)

@@ -20,9 +20,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from liteq.workers.options import WORKER_TYPES
 from stress.hazards import HAZARDS, load
 from stress.report import Report
-from stress.settings import LAST
+from stress.settings import KIND, LAST
 
 
 def run(name: str, seed: int, seconds: float, workers: int) -> Report:
@@ -39,6 +40,7 @@ def main() -> int:
     arguments = _arguments()
     if arguments.last:
         os.environ[LAST] = arguments.last
+    os.environ[KIND] = arguments.worker_type
     print(f"seed {arguments.seed}", flush=True)
     reports = []
     for name in (name for name in arguments.hazards or HAZARDS if name not in arguments.without):
@@ -61,6 +63,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="load of each hazard (60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument(
+        "--worker-type", default="process", choices=WORKER_TYPES, help="what the workers are (process)"
+    )
     parser.add_argument(
         "--last", metavar="VERSION",
         help="of the hazard versions: a wheel, a folder with liteq in it, or a git revision (HEAD)",

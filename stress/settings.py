@@ -11,6 +11,9 @@ from liteq.storage.sqlite.connection import Durability
 
 FOLDER, DURABILITY, BUG = "LITEQ_STRESS", "LITEQ_STRESS_DURABILITY", "LITEQ_STRESS_BUG"
 
+KIND = "LITEQ_STRESS_WORKER_TYPE"
+"""What the workers are."""
+
 LAST = "LITEQ_STRESS_LAST"
 """The version of liteq that the present one is mixed with; see the hazard `versions`."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from liteq.workers import timer
+from liteq.workers import brake
 from stress import history as h
 from stress import lapses, poisons
 from stress.app import again, huey, note, work
@@ -17,7 +17,7 @@ __all__ = ["again", "harmless", "huey", "overdue", "poison", "use"]
 @huey.on_startup()
 def be_impatient() -> None:
     """Or each exception whose representation does not end would cost ten seconds."""
-    timer._LEAST_TO_CONCLUDE = 0.2  # noqa: SLF001 -- as said
+    brake._LEAST_TO_CONCLUDE = 0.2  # noqa: SLF001 -- as said
 
 
 @huey.task()

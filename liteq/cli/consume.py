@@ -40,7 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _workers(group: Any) -> None:
     group.add_argument("-w", "--workers", type=int, default=1, metavar="N", help="how many (1)")
-    group.add_argument("-k", "--worker-type", default="process", metavar="TYPE", help="process (the default)")
+    group.add_argument(
+        "-k", "--worker-type", default="process", metavar="TYPE",
+        help="what they are: process (the default), thread or greenlet; the latter two share one process",
+    )  # fmt: skip
     group.add_argument("-M", "--max-tasks", type=int, metavar="N", help="replace a worker after N tasks")
     group.add_argument(
         "--max-memory", type=_size, metavar="SIZE",

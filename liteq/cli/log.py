@@ -10,12 +10,13 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from liteq.exceptions import ConfigurationError
 from liteq.execution import ARGUMENTS_LOGGER
 
 _USUAL: Final = "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(message)s"
+_USUAL_OF_THREADS: Final = "[%(asctime)s] %(levelname)s:%(name)s:%(process)d:%(threadName)s:%(message)s"
 _SIMPLE: Final = "%(asctime)s %(message)s"
 _INDENT: Final = "\n  "
 # What moves the cursor, colours a terminal, turns the direction of text, or begins a line for some readers.
@@ -39,7 +40,19 @@ class Formatter(logging.Formatter):
         return super().format(record).translate(_CONTROLS).replace("\n", _INDENT)
 
 
-class LogFile(logging.FileHandler):
+class Held(logging.Handler):
+    """Keeps its lock by `with`: a task may be stopped at any step, and must not leave it to nobody."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, unless a filter is against it."""
+        passed: Any = self.filter(record)
+        if passed and self.lock is not None:
+            with self.lock:
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
+
+class LogFile(Held, logging.FileHandler):
     """Appends to a file, which is made for its owner alone: tracebacks may tell what tasks work on."""
 
     def _open(self) -> TextIOWrapper:
@@ -50,7 +63,7 @@ class LogFile(logging.FileHandler):
         return TextIOWrapper(os.fdopen(fd, "ab"), encoding=self.encoding, errors=self.errors)
 
 
-class Steady(logging.StreamHandler[TextIO]):
+class Steady(Held, logging.StreamHandler[TextIO]):
     """What can't be logged never ends who logs it, whatever a task has done to the standard streams."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the name is logging's
@@ -95,7 +108,8 @@ def set_up(arguments: argparse.Namespace) -> None:
             handler = LogFile(arguments.logfile, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise ConfigurationError(f"the log file can't be written: {error}") from error
-    handler.setFormatter(Formatter(_SIMPLE if arguments.simple else _USUAL))
+    usual = _USUAL if arguments.worker_type == "process" else _USUAL_OF_THREADS
+    handler.setFormatter(Formatter(_SIMPLE if arguments.simple else usual))
     logger = logging.getLogger("huey")
     logger.addHandler(handler)
     logger.setLevel(level)

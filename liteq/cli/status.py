@@ -96,7 +96,7 @@ def _lines(view: Any) -> Iterator[str]:
         yield ""
         yield f"consumer {consumer.number} (pid {consumer.pid}) {_told(consumer)}"
         if consumer.processes:
-            yield from _table([_cells(process) for process in consumer.processes])
+            yield from _table([row for process in consumer.processes for row in _rows(process)])
         yield from _unplaced(consumer.unplaced)
 
 
@@ -128,7 +128,15 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
         yield f"  {'  '.join(cells)}".rstrip()
 
 
-def _cells(process: Any) -> tuple[str, ...]:
+def _rows(process: Any) -> Iterator[tuple[str, ...]]:
+    """A row, and one more for each further task of a process that runs several."""
+    first, *others = process.tasks or [None]
+    yield _cells(process, first)
+    for task in others:
+        yield (*[""] * (len(_HEADINGS) - 1), _task(task))
+
+
+def _cells(process: Any, task: Any) -> tuple[str, ...]:
     private = "?" if process.private is None else _megabytes(process.private)
     return (
         process.role,
@@ -137,7 +145,7 @@ def _cells(process: Any) -> tuple[str, ...]:
         f"{process.cpu:.0%}",
         _megabytes(process.resident),
         private,
-        "" if process.task is None else _task(process.task),
+        "" if task is None else _task(task),
     )
 
 

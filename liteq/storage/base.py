@@ -90,6 +90,9 @@ class Storage(
         del durable
         yield
 
+    def abandon(self) -> None:
+        """Undo what was stopped just when it began or ended: no batch or verb of this thread is under way."""
+
     def sync(self) -> None:
         """Make what has been committed survive a power failure, if the backend promises that at all."""
 

@@ -52,9 +52,12 @@ class Aftermath:
             return []
         if gone.requested:
             return [returned(self._huey, claim, "interrupted", attempted) for claim in claims]
-        if not claims and gone.exit_code:
-            self._announce(None, s.SIGNAL_WORKER_DIED)
         return [self._crashed(claim, gone.how, attempted) for claim in claims]
+
+    def died_idle(self, gone: Gone) -> None:
+        """A process has died that was at no task: receivers of signals hear of it as well."""
+        if gone.exit_code and not (gone.verdict or gone.requested):
+            self._announce(None, s.SIGNAL_WORKER_DIED)
 
     def attempted(self, report: Report, worker: int | None) -> Attempted:
         """What is known of the attempt that a report ends, which another worker may have begun."""

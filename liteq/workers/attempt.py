@@ -25,14 +25,19 @@ from liteq.failure import conclude
 from liteq.messages import BACK, Disposition, EndKind, Error, Join, MemberEnd, Outcome, Settlement, Verdict
 from liteq.outcomes import undecodable
 from liteq.tasks import Task
-from liteq.workers.timer import Timer
+from liteq.workers.brake import Brake
 from liteq.workers.wire import Announcement, Assignment
 
 logger = logging.getLogger("huey.worker")
 
 
-def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
-    """Run the task of an assignment, if it can be decoded; what that causes."""
+def attempt(
+    huey: Huey, assignment: Assignment, brake: Brake, stopped: HueyException | None = None
+) -> Outcome:
+    """Run the task of an assignment, if it can be decoded; what that causes.
+
+    With `stopped` it is not run again: that is why it was stopped, when it had ended already.
+    """
     data = assignment.data
     if data is None:
         data = huey.storage.data_of(assignment.key)
@@ -46,12 +51,12 @@ def attempt(huey: Huey, assignment: Assignment, timer: Timer) -> Outcome:
     if task is None:
         return _dead(huey, wrong)
     task.claim = assignment.key
-    if assignment.verdict:
-        return conclude(huey, task, _reason(assignment.verdict, task)).outcome()
+    if stopped is not None or assignment.verdict:
+        return conclude(huey, task, stopped or _reason(assignment.verdict, task)).outcome()
     if not task.timeout:
-        timer.no_limit()
+        brake.no_limit()
     now = None if task.expires_resolved is None else clock.naive_now(huey.utc)
-    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=timer).outcome()
+    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake).outcome()
 
 
 def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task | None, str]:

@@ -24,13 +24,13 @@ class Chart:
     Args:
         worker: the worker.
         board: tells what it is at.
-        limit: bytes of memory beyond which it matters how many it uses; None: it does not.
+        memory: of its process; None: it does not matter.
     """
 
-    def __init__(self, worker: Worker, board: Board, limit: int | None) -> None:
+    def __init__(self, worker: Worker, board: Board, memory: PrivateMemory | None) -> None:
         self._worker = worker
         self._board = board
-        self._memory = None if limit is None else PrivateMemory(worker.pid, limit)
+        self._memory = memory
         self._warned: Attempt | None = None
         self._attempt: Attempt | None = None
         self._since = 0

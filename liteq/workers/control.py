@@ -12,6 +12,12 @@ from typing import Any
 
 from liteq.workers.wire import MAX_PACKET, Garbled
 
+_MOST_DESCRIPTORS = 253
+"""In a packet (SCM_MAX_FD)."""
+
+# As it is before gevent replaces it in a process of greenlets: its own waits even where that is forbidden.
+_Socket = socket.socket
+
 
 def adopt(descriptor: int) -> socket.socket:
     """A socket of an open descriptor, which blocks as it did.
@@ -22,7 +28,7 @@ def adopt(descriptor: int) -> socket.socket:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(None)
     try:
-        return socket.socket(fileno=descriptor)
+        return _Socket(fileno=descriptor)
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -65,6 +71,11 @@ class Control:
                 os.close(fd)
         return True
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether something waits for room."""
+        return bool(self._backlog)
+
     def receive(self) -> tuple[Any, list[int]] | None:
         """The next object and its descriptors; None if the other side is gone.
 
@@ -73,9 +84,9 @@ class Control:
             Garbled: if it is none of ours.
         """
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
+            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, _MOST_DESCRIPTORS)
         except ConnectionResetError:  # told once, before the last words of one that has ended
-            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, 8)
+            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_PACKET, _MOST_DESCRIPTORS)
         if not data:
             return None
         try:

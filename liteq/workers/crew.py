@@ -16,6 +16,7 @@ from liteq.workers.aftermath import Aftermath
 from liteq.workers.control import Control
 from liteq.workers.inheritance import Inheritance
 from liteq.workers.ledger import Ledger
+from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
@@ -36,6 +37,7 @@ class Crew:
         aftermath: what is to be done about attempts that ended with their workers.
         ledger: settles.
         selector: waits for the workers' lines.
+        options: the consumer's.
 
     Raises:
         StorageError: if storage fails.
@@ -52,6 +54,7 @@ class Crew:
         aftermath: Aftermath,
         ledger: Ledger,
         selector: selectors.BaseSelector,
+        options: ConsumerOptions,
     ) -> None:
         self._huey = huey
         self._owner = owner
@@ -62,6 +65,9 @@ class Crew:
         self._aftermath = aftermath
         self._ledger = ledger
         self._selector = selector
+        self._options = options
+        self._charged: set[int] = set()
+        """Processes that have ended with tasks, while their workers are buried."""
         self._inheritance = Inheritance(huey.storage.held(owner, wire.MAX_PAYLOAD))
         self.draining = False
         self.interrupted = False
@@ -80,7 +86,11 @@ class Crew:
 
     def attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
         """A worker is ready, or was when the dispatcher before this one was there."""
-        worker = Worker(message.token, message.place, message.pid, line, far_end, self._board, message.since)
+        kind = self._options.worker_type
+        worker = Worker(
+            message.token, message.place, message.pid, line, far_end, self._board, message.since,
+            shares_process=kind != "process", turns=self._options.workers if kind == "greenlet" else 1,
+        )  # fmt: skip
         inheriting = self._inheritance.is_open
         if inheriting:
             worker.end_epoch()
@@ -108,28 +118,33 @@ class Crew:
                 self._ledger.settle(Settlement(claim.key, BACK))
 
     def retire(self, worker: Worker) -> None:
-        """Let a worker end once it has done what it is at."""
-        worker.retiring = True
-        self.take_back(worker)
+        """Let the process of a worker end once it has done what it is at."""
+        for mate in self._pool.mates(worker):
+            if not mate.retiring:
+                mate.retiring = True
+                self.take_back(mate)
 
     def stop(self, worker: Worker, verdict: Verdict, why: str) -> None:
         """Have the supervisor end what a worker is at; with NONE, only take back what it is not."""
         attempt = self._board.read(worker.index)
-        if not verdict:
+        goes_on = not verdict or (worker.shares_process and verdict is not Verdict.MEMORY)
+        if goes_on:
             self.take_back(worker)
             self._ledger.look_anew()
-            return
-        self.retire(worker)
-        claim = worker.in_hand.get(attempt)
-        if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other any more
-            logger.warning(
-                "Task %s (%s): %s; stopping its worker", claim.id, claim.name, why or verdict.name.lower()
-            )
+        else:
+            self.retire(worker)
+        claim = worker.in_hand.get(attempt) if verdict else None
+        if claim is not None and self._board.read(worker.index) == attempt:  # and it gets no other meanwhile
+            what = "it" if goes_on else "its worker"
+            reason = why or verdict.name.lower()
+            logger.warning("Task %s (%s): %s; stopping %s", claim.id, claim.name, reason, what)
             worker.condemned = True
             self._control.send(wire.Condemn(worker.token, attempt, verdict, why))
 
     def bury(self, worker: Worker, gone: wire.Gone) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
+        for mate in self._pool.mates(worker):
+            mate.retiring = True  # it is as dead, and gets nothing until that is told as well
         self._selector.unregister(worker.line)
         self.read_reports(worker)
         self._give_back(worker.take_back(gone.attempt))
@@ -137,6 +152,12 @@ class Crew:
         self.interrupted = self.interrupted or (self.draining and gone.requested and bool(running))
         self._ledger.settle(*self._aftermath.take(running, gone, gone.until(clock.now(), worker.pid)))
         self._pool.remove(worker)
+        if running:
+            self._charged.add(worker.pid)
+        if not self._pool.mates(worker):  # it was the last one of its process
+            if worker.pid not in self._charged:
+                self._aftermath.died_idle(gone)
+            self._charged.discard(worker.pid)
 
     def drain(self) -> None:
         """Let all workers end, those as well that are attached from here on."""

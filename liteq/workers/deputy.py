@@ -33,11 +33,14 @@ class Deputy:
         """The supervisor is gone: what the workers run may end, and then they do."""
         logger.error("The supervisor is gone: ending after the running tasks")
         self.deadline = now + self._grace
-        self._orphans = [Orphan(worker, _open(worker.pid)) for worker in pool]
+        processes: dict[int, list[Worker]] = {}
+        for worker in pool:
+            processes.setdefault(worker.pid, []).append(worker)
+        self._orphans = [Orphan(pid, workers, _open(pid)) for pid, workers in processes.items()]
         return self._orphans
 
     def has_ended(self, orphan: Orphan) -> None:
-        """A worker is gone."""
+        """A process is gone."""
         self._orphans.remove(orphan)
         if orphan.pidfd is not None:
             os.close(orphan.pidfd)
@@ -46,8 +49,9 @@ class Deputy:
         """End those who do not end by themselves."""
         if self.deadline is None or now < self.deadline:
             return
-        for worker, pidfd in self._orphans:
-            logger.warning("Worker %d (pid %d) gets %s", worker.index + 1, worker.pid, self._next_signal.name)
+        for pid, workers, pidfd in self._orphans:
+            numbers = ", ".join(str(worker.index + 1) for worker in workers)
+            logger.warning("Worker %s (pid %d) gets %s", numbers, pid, self._next_signal.name)
             if pidfd is not None:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(pidfd, self._next_signal)
@@ -56,9 +60,10 @@ class Deputy:
 
 
 class Orphan(NamedTuple):
-    """A worker whose supervisor is gone."""
+    """A process of workers whose supervisor is gone."""
 
-    worker: Worker
+    pid: int
+    workers: list[Worker]
     pidfd: int | None
     """Can be read once the process has ended, and never means another one; None if it has ended already."""
 

@@ -35,6 +35,9 @@ from liteq.workers.watch import Watch
 
 logger = logging.getLogger("huey.consumer")
 
+_Selector = selectors.DefaultSelector
+"""As it is before gevent replaces it in a process of greenlets, from which this one is forked as well."""
+
 EXIT_INTERRUPTED = 5
 """Of the dispatcher, and then of the consumer: running tasks were interrupted."""
 
@@ -80,10 +83,11 @@ class Dispatcher:
         self._aftermath = Aftermath(huey, options.max_crashes)
         self._chores = Chores(huey, owner, lease)
         self._notes = Notes(huey.storage, board)
-        self._selector = selectors.DefaultSelector()
+        self._selector = _Selector()
         self._crew = Crew(
-            huey, owner, self._pool, control, board, rings, self._aftermath, self._ledger, self._selector
-        )
+            huey, owner, self._pool, control, board, rings, self._aftermath, self._ledger, self._selector,
+            options,
+        )  # fmt: skip
         self._buried: list[int] = []
         self._outage = Outage(huey.storage)
         self._look_again_at: int | None = None
@@ -202,10 +206,9 @@ class Dispatcher:
 
     def _orphan_ended(self, orphan: Orphan) -> None:
         self._deputy.has_ended(orphan)
-        attempt = self._board.read(orphan.worker.index)
-        self._crew.bury(
-            orphan.worker, wire.Gone(orphan.worker.token, "ended", requested=False, attempt=attempt)
-        )
+        for worker in orphan.workers:
+            attempt = self._board.read(worker.index)
+            self._crew.bury(worker, wire.Gone(worker.token, "ended", requested=False, attempt=attempt))
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:

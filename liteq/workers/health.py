@@ -14,7 +14,7 @@ from liteq import clock
 from liteq.messages import Verdict
 from liteq.storage.base import Storage
 from liteq.workers.chart import Chart
-from liteq.workers.memory import shown
+from liteq.workers.memory import PrivateMemory, shown
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.pool import Pool, Worker
 from liteq.workers.shared import Board
@@ -59,6 +59,8 @@ class Health:
         self._warn_after = int(options.warn_after * clock.SECOND)
         self._every = _LOOK_EVERY if self._limit is None else _LOOK_AT_MEMORY_EVERY
         self._charts: dict[int, Chart] = {}
+        self._memories: dict[int, PrivateMemory] = {}
+        """By process."""
         self._next = 0
         self._next_aged = 0
         self._told_of_small_limit = False
@@ -98,7 +100,7 @@ class Health:
             if self._is_new(worker):
                 chart = self._charts.get(worker.token)
                 if chart is None:
-                    chart = self._charts[worker.token] = Chart(worker, self._board, self._limit)
+                    chart = self._charts[worker.token] = Chart(worker, self._board, self._memory_of(worker))
                 if chart.has_halted_or_goes_on(now):
                     yield Order(worker, Verdict.NONE)
                 chart.warn_of_length(now, self._warn_after)
@@ -106,6 +108,13 @@ class Health:
                 chart.runs = worker.handed_out
         yield from self._aged(pool, now)
         self._charts = {t: chart for t, chart in self._charts.items() if pool.get(t) is not None}
+        pids = {worker.pid for worker in pool}
+        self._memories = {pid: memory for pid, memory in self._memories.items() if pid in pids}
+
+    def _memory_of(self, worker: Worker) -> PrivateMemory | None:
+        if self._limit is not None and worker.pid not in self._memories:
+            self._memories[worker.pid] = PrivateMemory(worker.pid, self._limit)
+        return self._memories.get(worker.pid)
 
     def _has_newcomers(self, pool: Pool) -> bool:
         """Whether there are workers whose memory is to be looked at before they get their first task."""
@@ -131,10 +140,13 @@ class Health:
         oldest = min((w for w in pool if not w.retiring), key=lambda worker: worker.since, default=None)
         if oldest is not None and now >= oldest.since + self._max_age:
             self._next_aged = now + _PAUSE_BETWEEN_AGED
-            oldest.retiring = True  # it ends once it has nothing in hand
+            mates = pool.mates(oldest)
             logger.info(
-                "Worker %d (pid %d) is %d s old: it is replaced%s",
+                "%s %d (pid %d) is %d s old: it is replaced%s",
+                "The process of worker" if oldest.shares_process else "Worker",
                 oldest.index + 1, oldest.pid, (now - oldest.since) // clock.SECOND,
-                " after its task" if oldest.in_hand else "",
+                " after its task" if any(mate.in_hand for mate in mates) else "",
             )  # fmt: skip
-            yield Order(oldest, Verdict.NONE)
+            for mate in mates:
+                mate.retiring = True  # it ends once it has nothing in hand
+                yield Order(mate, Verdict.NONE)

@@ -14,9 +14,11 @@ from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity, identify
 from liteq.workers.application import BrokenApplication, load
 from liteq.workers.control import Control, adopt
+from liteq.workers.greenlets import patch
 from liteq.workers.mains import dispatcher_main, worker_main
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.place import Place
+from liteq.workers.orders import LINES_AT_ONCE, Lines
+from liteq.workers.place import Line, Place
 from liteq.workers.process import fork, set_name
 from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
@@ -49,7 +51,7 @@ class Launcher:
         self._options = options
         # Before any fork: children share what this imports, and no child may ask for its parent's pid later.
         self._supervisor: Identity = identify()
-        self._tokens = itertools.count(1)
+        self._tokens = itertools.count(1, options.per_process)
         self.board = Board(options.workers)
         self._rings = Rings(options.workers)
         self.template: Template | None = None
@@ -68,6 +70,7 @@ class Launcher:
         def main() -> int:
             inherited()
             ours.close()
+            self._prepare()
             return template_main(self._path, Control(theirs), self._child_main)
 
         pid = fork(main)
@@ -82,13 +85,10 @@ class Launcher:
         ours, theirs = packet_pair()
         ours.setblocking(False)
         place.control = Control(ours)
-        passed = [theirs.fileno()]
         if place.kind == "worker":
-            self.board.clear(place.index)
-            place.ends = packet_pair()
-            passed.append(place.ends[1].fileno())
+            self._give_lines(place, place.control)
         if self.by_itself:
-            descriptors = [os.dup(fd) for fd in passed]
+            descriptors = [os.dup(theirs.fileno())]
 
             def main() -> int:
                 inherited()
@@ -99,12 +99,29 @@ class Launcher:
             for fd in descriptors:
                 os.close(fd)
         elif self.template is not None:
-            self.template.control.send(spec, *passed)
+            self.template.control.send(spec, theirs.fileno())
         theirs.close()
         return place.control
 
+    def _give_lines(self, place: Place, control: Control) -> None:
+        """Make the lines of the workers of a process, which finds its ends of them in its control."""
+        number = self._options.per_process
+        place.lines = [Line(place.token + i, place.index * number + i, *packet_pair()) for i in range(number)]
+        for line in place.lines:
+            self.board.clear(line.entry)
+        for first in range(0, number, LINES_AT_ONCE):
+            batch = place.lines[first : first + LINES_AT_ONCE]
+            control.send(Lines(), *(line.far_end.fileno() for line in batch))
+
+    def _prepare(self) -> None:
+        """Before the application is imported."""
+        if self._options.worker_type == "greenlet":
+            patch()
+
     def _import_and_run(self, spec: ChildSpec, descriptors: list[int]) -> int:
-        set_name(spec.process_name)
+        set_name(spec.process_name(self._options.worker_type))
+        if spec.kind == "worker":
+            self._prepare()
         try:
             huey = load(self._path)
         except (ConfigurationError, BrokenApplication) as error:
@@ -113,11 +130,10 @@ class Launcher:
         return self._child_main(huey, spec, descriptors)
 
     def _child_main(self, huey: Huey, spec: ChildSpec, descriptors: list[int]) -> int:
-        set_name(spec.process_name)
-        ends = [adopt(fd) for fd in descriptors]
-        control = Control(ends[0])
+        set_name(spec.process_name(self._options.worker_type))
+        control = Control(*map(adopt, descriptors))
         if spec.kind == "worker":
-            return worker_main(huey, self._options, spec, control, ends[1], self.board, self._rings)
+            return worker_main(huey, self._options, spec, control, self.board, self._rings)
         return dispatcher_main(
             huey, self._options, self._supervisor, spec.owner, control, self.board, self._rings
         )

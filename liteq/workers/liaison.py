@@ -43,10 +43,20 @@ class Liaison:
         self.tell(wire.Attached())
 
     def attach(self, place: Place) -> None:
-        """Tell of a worker, and hand over both ends of its line."""
-        if place.ends is not None and place.pid is not None:
-            message = wire.Attach(place.token, place.index, place.pid, since=place.since)
-            self.tell(message, *(end.fileno() for end in place.ends))
+        """Tell of the workers of a process, and hand over both ends of their lines."""
+        for line in place.lines if place.pid is not None else ():
+            message = wire.Attach(line.token, line.entry, place.pid or 0, since=place.since)
+            self.tell(message, line.end.fileno(), line.far_end.fileno())
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether the dispatcher has not been told everything yet, for lack of room in its line."""
+        return self._dispatcher.control is not None and self._dispatcher.control.has_backlog
+
+    def flush(self) -> None:
+        """Tell it the rest."""
+        if self.has_backlog and self._dispatcher.control is not None:
+            self._dispatcher.control.flush()
 
     def departed(self, departed: Departed) -> None:
         """Tell of a worker's end, and keep its line until what it left is settled."""

@@ -11,17 +11,22 @@ import time
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
+from liteq.greenlets import is_patched
 from liteq.identity import Identity, identify
 from liteq.workers import wire
 from liteq.workers.chores import flush_locks
-from liteq.workers.control import Control
+from liteq.workers.control import Control, adopt
 from liteq.workers.dispatcher import Dispatcher
+from liteq.workers.greenlets import CooperativeLine, begin
+from liteq.workers.host import Host
+from liteq.workers.memory import PrivateMemory
 from liteq.workers.options import ConsumerOptions
 from liteq.workers.outage import Outage
 from liteq.workers.process import ignore
 from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
 from liteq.workers.template import ChildSpec
+from liteq.workers.timer import Timer
 from liteq.workers.worker import Worker
 
 logger = logging.getLogger("huey.consumer")
@@ -75,23 +80,66 @@ def _attend(huey: Huey, owner: int) -> None:
 
 
 def worker_main(
-    huey: Huey,
-    options: ConsumerOptions,
-    spec: ChildSpec,
-    control: Control,
-    line: socket.socket,
-    board: Board,
-    rings: Rings,
+    huey: Huey, options: ConsumerOptions, spec: ChildSpec, control: Control, board: Board, rings: Rings
 ) -> int:
     """Run tasks until told to stop, or until nobody is left who could give any."""
     os.setsid()  # what a task sends to its process group, it sends to its own processes
-    worker = Worker(huey, spec, line, board, rings, int(options.lease * clock.SECOND), options.max_memory)
     huey.registry.in_worker = True
+    lines: list[int] = []
+    while len(lines) < options.per_process:
+        received = control.receive()
+        if received is None:
+            return 1  # the supervisor is gone
+        lines += received[1]
+    first = spec.place * options.per_process
+    if options.worker_type == "process":
+        _be_worker(huey, options, control, adopt(lines[0]), first, board, rings)
+    else:
+        _be_host(huey, options, control, lines, first, board, rings)
+    huey.storage.close()
+    return 0
+
+
+def _be_worker(
+    huey: Huey,
+    options: ConsumerOptions,
+    control: Control,
+    line: socket.socket,
+    index: int,
+    board: Board,
+    rings: Rings,
+) -> None:
+    """Be one worker."""
+    timer = Timer(board, index)
+    timer.install()
+    memory = None if options.max_memory is None else PrivateMemory(os.getpid(), options.max_memory)
+    worker = Worker(huey, index, line, board, rings, int(options.lease * clock.SECOND), timer, memory)
     huey.hooks.startup.run()
     control.send(wire.WorkerReady(os.getpid()))
     control.close()  # the rest is said by its end; tasks are not to write into it
-    logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", spec.place + 1, os.getpid())
+    logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", index + 1, os.getpid())
+    timer.take_stock()
     worker.work()
     huey.hooks.shutdown.run()
-    huey.storage.close()
-    return 0
+
+
+def _be_host(
+    huey: Huey,
+    options: ConsumerOptions,
+    control: Control,
+    lines: list[int],
+    first: int,
+    board: Board,
+    rings: Rings,
+) -> None:
+    """Be a process of several workers."""
+    patched = is_patched()
+    if patched:
+        begin()
+    ends = [CooperativeLine(fd) if patched else adopt(fd) for fd in lines]
+    host = Host(huey, options, control, ends, first, board, rings)
+    host.install()
+    host.start()
+    control.send(wire.WorkerReady(os.getpid()))
+    logging.getLogger("huey.worker").debug("%d workers are ready, pid %d", len(lines), os.getpid())
+    host.run()

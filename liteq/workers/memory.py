@@ -53,7 +53,8 @@ class PrivateMemory:
         self._psutil: Any = psutil
         self._process: Any = None
         self._pid = pid
-        self._limit = limit
+        self.limit = limit
+        """Bytes."""
         self._private = 0
         self._resident = 0
         self._next = 0
@@ -68,9 +69,9 @@ class PrivateMemory:
             if self._process is None:
                 self._process = self._psutil.Process(self._pid)
             resident = self._process.memory_info().rss
-            if resident <= self._limit:
+            if resident <= self.limit:
                 return 0
-            if now >= self._next or resident - self._resident >= self._limit // _GROWTH:
+            if now >= self._next or resident - self._resident >= self.limit // _GROWTH:
                 began = clock.monotonic()
                 self._private, self._resident = self._exact(resident), resident
                 self._next = now + _SHARE * (clock.monotonic() - began)

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
 from liteq.workers.memory import MEGABYTE
+
+WORKER_TYPES = ("process", "thread", "greenlet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class ConsumerOptions:
 
     workers: int = 1
     worker_type: str = "process"
+    """"process", "thread" or "greenlet"; threads and greenlets are all in one process."""
     periodic: bool = True
     max_tasks: int | None = None
     """Replace a worker after so many tasks."""
@@ -62,14 +66,7 @@ class ConsumerOptions:
     """How long a consumer that stands still keeps its claims."""
 
     def __post_init__(self) -> None:
-        if self.worker_type != "process":
-            if self.worker_type in {"thread", "greenlet"}:
-                raise ConfigurationError(
-                    f"worker type {self.worker_type!r} is not built yet: use -k process (the default)"
-                )
-            raise ConfigurationError(
-                f"worker type must be process, thread or greenlet, not {self.worker_type!r}"
-            )
+        _check_type(self.worker_type)
         for name in ("workers", "max_tasks", "max_crashes"):
             _check(name, getattr(self, name), int, lambda value: value >= 1, "a whole number, 1 or more")
         _check(
@@ -91,6 +88,23 @@ class ConsumerOptions:
             raise ConfigurationError(f"graceful-signal must be INT or TERM, not {self.graceful_signal!r}")
         if not (sys.platform.startswith("linux") and hasattr(os, "fork")):
             raise ConfigurationError("consumers run on Linux only in this version")
+
+    @property
+    def processes(self) -> int:
+        """How many worker processes there are."""
+        return self.workers if self.worker_type == "process" else 1
+
+    @property
+    def per_process(self) -> int:
+        """How many workers share a process."""
+        return self.workers // self.processes
+
+
+def _check_type(worker_type: Any) -> None:
+    if worker_type not in WORKER_TYPES:
+        raise ConfigurationError(f"worker type must be process, thread or greenlet, not {worker_type!r}")
+    if worker_type == "greenlet" and find_spec("gevent") is None:
+        raise ConfigurationError("worker type 'greenlet' needs gevent: pip install 'liteq[gevent]'")
 
 
 def check_open_files(workers: int) -> None:

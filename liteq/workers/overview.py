@@ -37,7 +37,8 @@ class ProcessView(NamedTuple):
     """A process of a consumer."""
 
     role: str
-    """"supervisor", "template", "dispatcher", or "worker 1" and so on."""
+    """"supervisor", "template", "dispatcher", or "worker 1" and so on; "workers" if these are threads or
+    greenlets, all in one process."""
     pid: int
     state: str
     """"idle" or "busy"; "short tasks" of a worker whose tasks, if it has any, are too short to be noted;
@@ -48,7 +49,8 @@ class ProcessView(NamedTuple):
     """Bytes of memory, those that it shares with others among them."""
     private: int | None
     """Bytes that are its own; None if the system does not tell."""
-    task: TaskView | None
+    tasks: list[TaskView]
+    """What it is at: one task, or of each of its threads or greenlets one."""
 
 
 class ConsumerView(NamedTuple):
@@ -151,17 +153,17 @@ class _Member:
         """What it is doing; None if it has ended meanwhile."""
         import psutil
 
-        task = next((task for task in tasks if task.worker == self.process.pid), None)
+        mine = [task for task in tasks if task.worker == self.process.pid]
         try:
             resident = self.process.memory_info().rss
             used = _processor_time(self.process) - self._used
         except psutil.NoSuchProcess:
             return None
         short = self.role.startswith("worker") and any(task.worker is None for task in tasks)
-        at_work = "busy" if task is not None else "short tasks" if short else "idle"
+        at_work = "busy" if mine else "short tasks" if short else "idle"
         state = standstill(self.process.pid) or at_work
         cpu = used / max(time.monotonic() - self._at, 0.001)
-        return ProcessView(self.role, self.process.pid, state, cpu, resident, _private(self.process), task)
+        return ProcessView(self.role, self.process.pid, state, cpu, resident, _private(self.process), mine)
 
 
 def _processor_time(process: Any) -> float:
@@ -189,12 +191,13 @@ def _role(process: Any) -> str | None:
     if not name.startswith(NAME_PREFIX):
         return None
     own = str(name).removeprefix(NAME_PREFIX)
-    return _ROLES.get(own, own.replace("worker", "worker "))
+    return _ROLES.get(own, own if own == "workers" else own.replace("worker", "worker "))
 
 
 def _order(role: str) -> tuple[int, int]:
     names = [*_ROLES.values()]
-    return (names.index(role), 0) if role in names else (len(names), int(role.rpartition(" ")[2] or 0))
+    number = role.rpartition(" ")[2]
+    return (names.index(role), 0) if role in names else (len(names), int(number) if number.isdigit() else 0)
 
 
 def _consumer(
@@ -203,7 +206,7 @@ def _consumer(
     now = clock.now()
     tasks = [_task(row, now) for row in running if row.owner == number]
     processes = [view for member in members if (view := member.view(tasks)) is not None]
-    placed = {process.task for process in processes}
+    placed = {task for process in processes for task in process.tasks}
     since = next((m.process.create_time() for m in members if m.role == "supervisor"), None)
     return ConsumerView(
         number,

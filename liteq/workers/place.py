@@ -14,6 +14,7 @@ from liteq.messages import Verdict
 from liteq.workers import wire
 from liteq.workers.child import Child, Policy, State
 from liteq.workers.control import Control
+from liteq.workers.orders import Stop
 from liteq.workers.process import describe_exit
 from liteq.workers.shared import Board
 
@@ -30,25 +31,53 @@ class End(NamedTuple):
         return f"{describe_exit(self.code)}, peak memory {self.peak >> 20} MB"
 
 
-class Place:
-    """One place in the pool: the dispatcher's, or a worker's; and the process that fills it at present."""
+class Line(NamedTuple):
+    """Of a worker, to the dispatcher."""
 
-    def __init__(self, kind: str, index: int, policy: Policy) -> None:
+    token: int
+    """The worker's number, never used again."""
+    entry: int
+    """The worker's index on the board."""
+    end: socket.socket
+    """The dispatcher's."""
+    far_end: socket.socket
+    """The worker's."""
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.end.close()
+        self.far_end.close()
+
+
+class Place:
+    """One place in the pool: the dispatcher's, or a worker's; and the process that fills it at present.
+
+    Args:
+        kind: "dispatcher" or "worker".
+        index: among the places of its kind.
+        policy: how its process is treated.
+        shared: its process has several workers, which are threads or greenlets.
+    """
+
+    def __init__(self, kind: str, index: int, policy: Policy, *, shared: bool = False) -> None:
         self.kind = kind
         self.index = index
+        self._shared = shared
         self.child = Child(policy)
         self.token = 0
         self.pid: int | None = None
         self.control: Control | None = None
-        self.ends: tuple[socket.socket, socket.socket] | None = None
-        """Of a worker: the dispatcher's end of its line, and its own."""
+        self.lines: list[Line] = []
+        """Of its workers."""
         self.since = 0
         """When its process was ready, in microseconds of the monotonic clock; 0 if it is not yet."""
         self._blame = ""
-        self._told = False
+        self._told: set[int] = set()
 
     def __str__(self) -> str:
-        return "dispatcher" if self.kind == "dispatcher" else f"worker {self.index + 1}"
+        if self.kind == "dispatcher":
+            return "dispatcher"
+        return "process of all workers" if self._shared else f"worker {self.index + 1}"
 
     @property
     def is_served(self) -> bool:
@@ -67,11 +96,12 @@ class Place:
                 os.kill(self.pid, number)
 
     def tell_to_end(self) -> None:
-        """Tell a worker to end; for when there is no dispatcher any more that could."""
-        if self.ends is not None and not self._told:
-            with suppress(OSError):
-                self.ends[0].send(wire.STOP_PACKET, socket.MSG_DONTWAIT)
-                self._told = True
+        """Tell its workers to end; for when there is no dispatcher any more that could."""
+        for line in self.lines:
+            if line.token not in self._told:
+                with suppress(OSError):
+                    line.end.send(wire.STOP_PACKET, socket.MSG_DONTWAIT)
+                    self._told.add(line.token)
 
     def begin(self, token: int) -> None:
         """A new process is about to fill the place."""
@@ -79,7 +109,7 @@ class Place:
         self.pid = None
         self.since = 0
         self._blame = ""
-        self._told = False
+        self._told = set()
 
     def ready(self, pid: int) -> None:
         """Its process says that it works; the template's word of it may come later."""
@@ -87,58 +117,80 @@ class Place:
         self.since = clock.monotonic()
         self.child.ready(time.monotonic())
 
-    def condemn(self, why: wire.Condemn, board: Board) -> None:
-        """End the process, whose place another one is to take: TERM and KILL, or KILL at once."""
+    def line(self, token: int) -> Line | None:
+        """The line of the worker of a token, if it is one of this process."""
+        return next((line for line in self.lines if line.token == token), None)
+
+    def condemn(self, why: wire.Condemn, index: int, board: Board) -> None:
+        """End what one of its workers is at, whose index on the board that is.
+
+        That is the end of a process of one worker, whose place another one is to take: TERM and KILL, or KILL
+        at once. For a timeout or a revocation, a process of several is only told which of them it concerns.
+        """
         now = time.monotonic()
-        self.child.replace(now)
         if why.verdict is Verdict.MEMORY:  # it may take more of it with every moment
+            self.child.replace(now)
             self._blame = why.why
             self.signal(signal.SIGKILL)
-        else:
-            board.condemn(self.index, why.verdict)
+            return
+        board.condemn(index, why.verdict)
+        if not self._shared:
+            self.child.replace(now)
             self.child.limit(now, 0)
+        elif self.control is not None:
+            self.control.send(Stop(index, why.attempt))
 
-    def gone(self, end: End, board: Board, *, requested: bool) -> wire.Gone:
-        """What is to be told of the end of its process, which may have been requested."""
-        return wire.Gone(
-            self.token,
-            self._blame or str(end),
-            requested and not self._blame,
-            board.verdict(self.index),
-            board.started(self.index),
-            end.code,
-            end.peak,
-            board.read(self.index),
-        )
+    def departures(self, end: End, board: Board, *, requested: bool) -> list[Departed]:
+        """What is to be told of the end of its process, which may have been requested, for each worker."""
+        found = []
+        for line in self.lines:
+            gone = wire.Gone(
+                line.token,
+                self._blame or str(end),
+                requested and not self._blame,
+                board.verdict(line.entry),
+                board.started(line.entry),
+                end.code,
+                end.peak,
+                board.read(line.entry),
+            )
+            found.append(Departed(line, self.pid or 0, gone))
+        return found
 
     def forsake(self, now: float) -> None:
         """The template died before it made the process: nothing of it is left."""
         self.child.not_made(now)
         self.close()
-        self.control = self.ends = None
+        self.control = None
+        self.lines = []
 
     def close(self) -> None:
         """Close all that belongs to its process."""
         if self.control is not None:
             self.control.close()
-        for end in self.ends or ():
-            end.close()
+        for line in self.lines:
+            line.close()
 
 
 class Departed:
-    """A worker that has ended, until the dispatcher has settled what it left."""
+    """A worker that has ended, until the dispatcher has settled what it left.
 
-    def __init__(self, place: Place, gone: wire.Gone, last: tuple[int, int]) -> None:
+    Args:
+        line: its line, which stays open until then.
+        pid: the process that it was, or was in.
+        gone: what is to be told.
+    """
+
+    def __init__(self, line: Line, pid: int, gone: wire.Gone) -> None:
         self.gone = gone
-        self.attach = wire.Attach(place.token, place.index, place.pid or 0, last)
-        self._ends = place.ends or ()
+        self.attach = wire.Attach(line.token, line.entry, pid, gone.attempt)
+        self._line = line
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The descriptors of its line."""
-        return tuple(end.fileno() for end in self._ends)
+        return self._line.end.fileno(), self._line.far_end.fileno()
 
     def close(self) -> None:
         """Close its line."""
-        for end in self._ends:
-            end.close()
+        self._line.close()

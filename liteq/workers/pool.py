@@ -35,6 +35,8 @@ class Worker:
         far_end: a duplicate of its own end, so that the line can be emptied.
         board: where its epochs are noted.
         since: when it was ready, in microseconds of the monotonic clock.
+        shares_process: others are in the same process: it is a thread or a greenlet.
+        turns: how many of them do what they do one after the other, as greenlets.
     """
 
     def __init__(
@@ -46,6 +48,9 @@ class Worker:
         far_end: socket.socket,
         board: Board,
         since: int = 0,
+        *,
+        shares_process: bool = False,
+        turns: int = 1,
     ) -> None:
         self.token = token
         self.index = index
@@ -70,13 +75,16 @@ class Worker:
         """When the deadline of what it runs is to be looked at (monotonic microseconds)."""
         self._full = False
         self._duration = _UNKNOWN
+        self.shares_process = shares_process
+        # What the others have may come first, and is to be done long before this one seems to be stuck.
+        self._prefetched_time = _PREFETCHED_TIME / (2 * turns if turns > 1 else 1)
 
     @property
     def room(self) -> int:
         """How many more tasks it should get: one if it is idle, more the shorter its tasks are."""
         if self.retiring or self.halted or self._full or self._last_of_before in self.in_hand:
             return 0
-        depth = min(_MAX_DEPTH, 1 + int(_PREFETCHED_TIME / max(self._duration, 1.0)))
+        depth = min(_MAX_DEPTH, 1 + int(self._prefetched_time / max(self._duration, 1.0)))
         held = len(self.in_hand)
         # A worker with half of its depth in hand is busy for a while: larger batches cost less.
         return depth - held if held <= depth // 2 else 0
@@ -118,7 +126,7 @@ class Worker:
 
     def reported(self, report: Report, now: int) -> Claim | None:
         """Take note of an outcome, or of a return; the claim that it ends, if the worker had it."""
-        self._full = False
+        self._full = self.condemned = False
         self.last_report = now
         claim = self.in_hand.pop((report.seq, report.attempt), None)
         if not report.is_return:
@@ -202,7 +210,7 @@ class Pool:
 
     def room(self) -> int:
         """How many tasks the workers should get now."""
-        return sum(self._room(worker) for worker in self._workers.values())
+        return sum(self._rooms().values())
 
     def idle(self) -> int:
         """How many workers have nothing in hand."""
@@ -210,14 +218,31 @@ class Pool:
             not (worker.in_hand or worker.retiring or worker.halted) for worker in self._workers.values()
         )
 
-    def _room(self, worker: Worker) -> int:
+    def mates(self, worker: Worker) -> list[Worker]:
+        """The workers of a worker's process, itself among them."""
+        return [other for other in self._workers.values() if other.pid == worker.pid]
+
+    def _rooms(self) -> dict[int, int]:
+        """How many more tasks each worker should get; the workers of a process have `max_tasks` together."""
+        rooms = {token: worker.room for token, worker in self._workers.items()}
         if self._max_tasks is None:
-            return worker.room
-        return max(0, min(worker.room, self._max_tasks - worker.handed_out))
+            return rooms
+        left = self._left()
+        for token, worker in self._workers.items():
+            rooms[token] = max(0, min(rooms[token], left[worker.pid]))
+            left[worker.pid] -= rooms[token]
+        return rooms
+
+    def _left(self) -> dict[int, int]:
+        """How many tasks each process may still be handed."""
+        left = dict.fromkeys((worker.pid for worker in self._workers.values()), self._max_tasks or 0)
+        for worker in self._workers.values():
+            left[worker.pid] -= worker.handed_out
+        return left
 
     def hand_out(self, claims: Iterable[Claim], now: int) -> list[Claim]:
         """Give tasks to the workers with the least in hand; those that found no room."""
-        rooms = [(len(w.in_hand), token, self._room(w)) for token, w in self._workers.items()]
+        rooms = [(len(self._workers[token].in_hand), token, room) for token, room in self._rooms().items()]
         free = [(held, token, held + room) for held, token, room in rooms if room > 0]
         heapify(free)
         left: list[Claim] = []
@@ -238,13 +263,14 @@ class Pool:
 
     def freest(self) -> Worker | None:
         """The worker with the least in hand that may get more."""
-        able = (worker for worker in self._workers.values() if self._room(worker) > 0)
+        able = (self._workers[token] for token, room in self._rooms().items() if room > 0)
         return min(able, key=lambda worker: len(worker.in_hand), default=None)
 
     def retire_spent(self) -> None:
         """Retire the workers that have had their number of tasks, and stop those that retire and are done."""
+        left = {} if self._max_tasks is None else self._left()
         for worker in self._workers.values():
-            if self._max_tasks is not None and worker.handed_out >= self._max_tasks and not worker.in_hand:
+            if left.get(worker.pid, 1) <= 0 and not worker.in_hand:
                 worker.retiring = True
             if worker.retiring and not worker.in_hand:
                 worker.stop()

@@ -17,6 +17,9 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
+_fork = os.fork
+"""As it is before gevent replaces it by one that watches children."""
+
 NAME_PREFIX = "liteq:"
 
 EXIT_CUT_OFF = 74
@@ -65,7 +68,7 @@ def fork(main: Callable[[], int]) -> int:
     with signals_blocked():
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        pid = _fork()
         if not pid:
             _run_and_exit(main)
         return pid

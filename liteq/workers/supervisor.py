@@ -19,7 +19,7 @@ from liteq.workers.launcher import Launcher
 from liteq.workers.liaison import Liaison
 from liteq.workers.lines import Lines
 from liteq.workers.options import ConsumerOptions
-from liteq.workers.place import Departed, End, Place
+from liteq.workers.place import End, Place
 from liteq.workers.process import become_subreaper, ignore, set_name
 from liteq.workers.roll import Roll
 from liteq.workers.template import Forked, Loaded, LoadFailed
@@ -37,6 +37,8 @@ EXIT_STORAGE = 3
 EXIT_CRASH_LOOP = 4
 """A child could not be started within its budget, or no worker is left."""
 _DISPATCHER_GRACE = 10.0
+_FLUSH_EVERY = 0.005
+"""Seconds, while the dispatcher's line has no room for what it is to be told."""
 
 
 class Supervisor:
@@ -56,7 +58,8 @@ class Supervisor:
             start_timeout=options.start_timeout,
             kill_after=options.kill_after,
         )
-        self._workers = [Place("worker", index, policy) for index in range(options.workers)]
+        shared = options.worker_type != "process"
+        self._workers = [Place("worker", i, policy, shared=shared) for i in range(options.processes)]
         self._places = [self._dispatcher, *self._workers]
         self._liaison = Liaison(self._dispatcher, self._workers)
         self._roll = Roll()
@@ -99,6 +102,8 @@ class Supervisor:
     def _timeout(self) -> float | None:
         deadlines = [place.child.next_deadline() for place in self._places]
         deadlines += [self._roll.next_deadline(self._dispatcher), self._templates.next_deadline()]
+        if self._liaison.has_backlog:
+            return _FLUSH_EVERY
         waits = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         return max(0.0, min(waits)) if waits else None
 
@@ -199,6 +204,7 @@ class Supervisor:
 
     def _act(self, now: float) -> None:
         """Do what is due for each child."""
+        self._liaison.flush()
         self._templates.act(now)
         replaced = self._roll.step(now, self._dispatcher)
         if replaced is not None:
@@ -251,10 +257,11 @@ class Supervisor:
 
     def _condemn(self, message: wire.Condemn) -> None:
         """End a worker that is at an attempt with which it must not go on; another takes its place."""
-        place = next((place for place in self._workers if place.token == message.token), None)
         board = self._launcher.board
-        if place is not None and place.pid is not None and board.read(place.index) == message.attempt:
-            place.condemn(message, board)
+        for place in self._workers:
+            line = place.line(message.token)
+            if line is not None and place.pid is not None and board.read(line.entry) == message.attempt:
+                place.condemn(message, line.entry, board)
 
     def _reap(self) -> None:
         """Take note of all children that have ended, and of the orphans that were left to us."""
@@ -281,14 +288,15 @@ class Supervisor:
         before = place.child.state
         if place is self._dispatcher:
             self._note_end_of_dispatcher(end)
-        last = self._launcher.board.read(place.index) if place.ends is not None else (0, 0)
+        board = self._launcher.board
+        at_work = any(board.read(line.entry) != (0, 0) for line in place.lines)
         # One that was to end by itself, and died over its task, was not told to die.
-        by_itself = end.code != 0 or last != (0, 0)
+        by_itself = end.code != 0 or at_work
         requested = before is State.STOPPING and (place.child.was_terminated or not by_itself)
         # A worker that dies over a task has lived: the task, which has few lives, is more likely to blame.
         others = any(other.is_served for other in self._workers if other is not place)
         needed = place is self._dispatcher or self._stopping or not others
-        useful = end.code == 0 or last != (0, 0)
+        useful = end.code == 0 or at_work
         place.child.exited(time.monotonic(), useful=useful, needed=needed)
         well = before in {State.READY, State.STOPPING} and end.code == 0
         expected = requested or well or (before is State.STOPPING and place is self._dispatcher)
@@ -297,14 +305,13 @@ class Supervisor:
         )
         if place.control is not None:
             self._lines.forget(place.control)
-        if place.ends is not None:
-            gone = place.gone(end, self._launcher.board, requested=requested)
-            departed = Departed(place, gone, last)
+        for departed in place.departures(end, board, requested=requested):
             if before is State.STARTING:
                 departed.close()
             else:
                 self._liaison.departed(departed)
-        place.pid = place.control = place.ends = None
+        place.pid = place.control = None
+        place.lines = []
         if place.child.state is State.FAILED:
             self._fail(EXIT_CRASH_LOOP, f"The {place} can't be kept running: it {end}")
 

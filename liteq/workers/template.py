@@ -31,14 +31,15 @@ class ChildSpec(NamedTuple):
     token: int
     """A number that no other child of this supervisor had or will have."""
     place: int
-    """The worker's index in the pool."""
+    """The process's index among those of its kind."""
     owner: int | None
     """The consumer's id in storage, once a dispatcher has registered it."""
 
-    @property
-    def process_name(self) -> str:
+    def process_name(self, worker_type: str) -> str:
         """What the process calls itself towards the system."""
-        return f"worker{self.place + 1}" if self.kind == "worker" else "dispatch"
+        if self.kind != "worker":
+            return "dispatch"
+        return f"worker{self.place + 1}" if worker_type == "process" else "workers"
 
 
 class Loaded(NamedTuple):

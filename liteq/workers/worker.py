@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from fcntl import F_GETFD, fcntl
-from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from liteq import clock
 from liteq.api import Huey
@@ -18,14 +17,11 @@ from liteq.exceptions import StorageBusy, StorageError, StorageFull, TaskInterru
 from liteq.messages import Attempted, ClaimKey, Disposition, Outcome, Settlement
 from liteq.outcomes import text_of
 from liteq.workers.attempt import announce, attempt, settle
-from liteq.workers.forks import let_go
-from liteq.workers.leftovers import Leftovers
+from liteq.workers.brake import Brake
 from liteq.workers.memory import PrivateMemory, shown
 from liteq.workers.process import EXIT_CUT_OFF
 from liteq.workers.rings import Doorbell, Rings
 from liteq.workers.shared import Board
-from liteq.workers.template import ChildSpec
-from liteq.workers.timer import Timer
 from liteq.workers.wire import (
     MAX_PACKET,
     MAX_PAYLOAD,
@@ -52,31 +48,49 @@ INTERRUPTED_FOR_GOOD = Outcome(
 )
 
 
+class Line(Protocol):
+    """What a worker needs of its line to the dispatcher, which is a socket."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Wait for a packet; empty if there will be none any more."""
+
+    def send(self, packet: bytes, flags: int, /) -> int:
+        """Send a packet."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut it in a direction."""
+
+
 class Worker:
-    """One process that runs one task at a time.
+    """Runs one task at a time: a process, or a thread or greenlet of one.
 
     Args:
         huey: the application's queue.
-        spec: what it is in its consumer.
+        index: its number in its consumer, and its entry on the board.
         line: to the dispatcher.
         board: where it tells what it is at.
         rings: where it reports.
         lease: microseconds for which a claim is sure to hold after it was handed out.
-        max_memory: bytes of memory beyond which it leaves after its task; None: no limit.
+        brake: ends its tasks.
+        memory: of its process; it leaves after a task with which that has become too large. None: no limit.
     """
 
     def __init__(
         self,
         huey: Huey,
-        spec: ChildSpec,
-        line: socket.socket,
+        index: int,
+        line: Line,
         board: Board,
         rings: Rings,
         lease: int,
-        max_memory: int | None = None,
+        brake: Brake,
+        memory: PrivateMemory | None = None,
     ) -> None:
         self._huey = huey
-        self._index = spec.place
+        self._index = index
         self._line = line
         self._board = board
         self._rings = rings
@@ -85,33 +99,16 @@ class Worker:
         self._alone = False
         """Neither a dispatcher nor a supervisor is left."""
         self._lease = lease
-        self._timer = Timer(board, spec.place)
-        self._leftovers = Leftovers(self.interrupt)
-        let_go(self._timer.forget_board)
+        self._brake = brake
         self._pid = os.getpid()
-        self._max_memory = max_memory
-        self._memory = None if max_memory is None else PrivateMemory(self._pid, max_memory)
-        self._interruptible = False
-        self._stopping = False
-
-    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """SIGTERM: end the running task now. Outside of a task it only notes that the worker has to end.
-
-        Raises:
-            TaskInterrupted: into the task.
-            TaskStopped: into a task that is to end for good.
-        """
-        self._stopping = True
-        if self._interruptible:
-            raise self._timer.end()
+        self._memory = memory
 
     def work(self) -> None:
         """The loop. An end of file means that the supervisor and the dispatcher are both gone."""
-        self._leftovers.take_stock()
-        while not self._stopping:
+        while not self._brake.stopping:
             packet = self._receive()
             received = unpack(packet) if packet else None
-            if received is None:
+            if received is None or self._brake.stopping:
                 break
             if isinstance(received, Announcement):
                 announce(self._huey, received)
@@ -137,29 +134,32 @@ class Worker:
         if os.getpid() != self._pid:
             os._exit(0)  # a task forked, and its child came back here: it is not a worker
         duration = time.perf_counter_ns() - started
-        self._leftovers.clear(duration)
+        self._brake.tidy(duration)
+        if self._brake.has_raised:
+            self._brake.has_raised = False
+            self._huey.storage.abandon()
         if outcome is None:
-            self._stopping = True
+            self._brake.stopping = True
             return False
         self._owner = key.owner
         self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid), more=more)
         self._board.clear(self._index)
         if self._memory is not None:
-            self._leave_if_too_large(self._memory.measure(clock.monotonic()))
-        return not self._stopping
+            self._leave_if_too_large(self._memory.measure(clock.monotonic()), self._memory.limit)
+        return not self._brake.stopping
 
-    def _leave_if_too_large(self, used: int) -> None:
-        if self._max_memory is not None and used > self._max_memory:
+    def _leave_if_too_large(self, used: int, limit: int) -> None:
+        if used > limit:
             logger.info(
                 "Worker %d uses %s, more than --max-memory %s: another one takes its place",
-                self._index + 1, shown(used), shown(self._max_memory),
+                self._index + 1, shown(used), shown(limit),
             )  # fmt: skip
             self._send(pack_leaving())
-            self._stopping = True
+            self._brake.stopping = True
 
     def _receive(self) -> bytes | None:
         try:
-            self._interruptible = True
+            self._brake.waiting = True
             packet = self._line.recv(MAX_PACKET)
         except (TaskInterrupted, TaskStopped):
             return None
@@ -168,24 +168,30 @@ class Worker:
         except OSError as error:
             _cut_off(error)
         finally:
-            self._interruptible = False
-        self._alone = not packet
+            self._brake.waiting = False
+        self._alone = not (packet or self._brake.hung_up)
         return packet
 
     def _run(self, assignment: Assignment) -> Outcome | None:
         """Run a task; None if it was stopped for good after it had ended: the next worker concludes it."""
         try:
-            self._interruptible = True
-            outcome = attempt(self._huey, assignment, self._timer)
+            try:
+                self._brake.open()
+                outcome = attempt(self._huey, assignment, self._brake)
+            finally:
+                self._brake.close()
         except TaskInterrupted:  # before or after the task itself
+            self._brake.close()  # as in each of these: the exception may have kept it from its end
             outcome = INTERRUPTED
-        except TaskStopped:
-            return None
+        except TaskStopped as stopped:
+            if self._brake.ends_process:
+                return None
+            self._brake.close()
+            outcome = attempt(self._huey, assignment, self._brake, stopped.reason)
         except BaseException as error:
+            self._brake.close()
             logger.exception("The outcome of a task can't be stored")
             return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {text_of(error)}")
-        finally:
-            self._interruptible = False
         back = outcome.disposition is Disposition.BACK
         return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
 
@@ -193,7 +199,7 @@ class Worker:
         key, duration = assignment.key, attempted.duration or 0
         packet = pack_report(Report(key.seq, key.attempt, duration, outcome, attempted.started or 0))
         if len(packet) > MAX_PAYLOAD:
-            self._timer.no_limit()  # from here on it is storage that takes its time
+            self._brake.no_limit()  # from here on it is storage that takes its time
             if not self._settle(Settlement(key, outcome, attempted)):
                 return
             packet = pack_report(Report(key.seq, key.attempt, duration, None))
@@ -218,7 +224,7 @@ class Worker:
         except BlockingIOError:
             return  # it has not heard those before yet
         except (BrokenPipeError, ConnectionResetError):
-            self._alone = self._stopping = True
+            self._alone = self._brake.stopping = True
         except OSError as error:
             _cut_off(error)
 
@@ -250,7 +256,7 @@ class Worker:
                 if type(error) is not told:
                     told = type(error)
                     logger.warning("The outcome of a task can't be stored yet: %s", error)
-                if self._stopping:
+                if self._brake.stopping:
                     return False  # the claim is given back, and the task runs again
                 time.sleep(_RETRY_STORAGE_AFTER)
             else:

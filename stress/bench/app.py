@@ -7,6 +7,12 @@ It runs in the interpreter of the system that is measured. The environment says 
 from __future__ import annotations
 
 import os
+
+if os.environ.get("BENCH_KIND") == "greenlet":
+    from gevent import monkey
+
+    monkey.patch_all()  # as huey leaves it to the application; liteq has done so already
+
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +43,12 @@ huey = make()
 def noop() -> int:
     """Nothing, with a result to store."""
     return 1
+
+
+@huey.task()
+def nap() -> None:
+    """Wait a little."""
+    time.sleep(0.01)
 
 
 @huey.task()

@@ -24,9 +24,7 @@ from stress.bench.measures import MEASURES, load
 DOCUMENT = system.ROOT / "docs" / "performance.md"
 PLOTS = system.ROOT / "docs" / "plots"
 
-NOT_BUILT = (
-    "Workers are processes: thread and greenlet workers are not built, so there are no figures of them."
-)
+KINDS = "Workers are processes, but for the figures that name threads or greenlets."
 
 
 def parse() -> argparse.Namespace:
@@ -50,7 +48,7 @@ def main() -> int:
     system.BUILD.mkdir(parents=True, exist_ok=True)
     # As an installation does; else, where writing bytecode is off, each start would compile everything anew.
     compileall.compile_dir(system.ROOT / "liteq", quiet=2)
-    notes = [NOT_BUILT]
+    notes = [KINDS]
     loads = [system.load()]
     figures: list[Figure] = []
     with ExitStack() as stack:

@@ -63,11 +63,11 @@ class Session:
         return json.loads(printed)
 
     @contextmanager
-    def consumer(self, workers: int) -> Iterator[Consumer]:
-        """A consumer of the queue, with so many worker processes."""
+    def consumer(self, workers: int, kind: str = "process") -> Iterator[Consumer]:
+        """A consumer of the queue, with so many workers."""
         log = self.folder / "log"
-        command = [*self._system.consume, "app.huey", "-w", str(workers), "-k", "process"]
-        environment = self._environment()
+        command = [*self._system.consume, "app.huey", "-w", str(workers), "-k", kind]
+        environment = self._environment() | {"BENCH_KIND": kind}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), environment.get("PYTHONPATH")]))
         with log.open("wb") as file:
             started = time.monotonic()

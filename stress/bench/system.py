@@ -17,8 +17,8 @@ from stress.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "bench"
 
-PACKAGES = ("huey==3.5.4", "redis==5.2.1", "pygal==3.1.3")
-"""The peer, its client of Redis, and what draws the plots."""
+PACKAGES = ("huey==3.5.4", "redis==5.2.1", "pygal==3.1.3", "gevent==26.9.0")
+"""The peer, its client of Redis, what draws the plots, and greenlets."""
 
 
 @dataclass(frozen=True, slots=True)

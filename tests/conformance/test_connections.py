@@ -319,3 +319,25 @@ def test_the_queue_works_on_after_a_batch_that_raised(storage: Storage, owner: i
     with storage.batch():
         assert settle(storage, claim_one(storage, owner).key)
     assert counts(storage) == {}
+
+
+# Threads that were stopped at a step of a batch
+
+
+def test_a_batch_that_was_stopped_before_its_end_is_undone(storage: Storage) -> None:
+    if not storage.capabilities.durable:
+        pytest.skip("there is nothing to undo in memory")
+    put(storage, "before")
+    storage.batch().__enter__()  # its end never comes
+    put(storage, "within")
+    storage.abandon()
+    storage.abandon()
+    put(storage, "after")
+    assert storage.pending() == [b"before", b"after"]
+
+
+def test_nothing_is_undone_that_has_ended(storage: Storage) -> None:
+    with storage.batch():
+        put(storage, "within")
+    storage.abandon()
+    assert storage.pending() == [b"within"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from liteq.cli import consume
 from liteq.workers import supervisor
 
-from .documents import ENVIRONMENT, PATIENCE, ROOT, Reader, blocks, links, table
+from .documents import ROOT, Reader, blocks, links, table
 
 README = ROOT / "README.md"
 CONSUMER = ROOT / "docs/reference/consumer.md"
@@ -103,12 +101,3 @@ def test_the_table_of_signals_has_those_that_the_consumer_names(document: Path):
     for names in re.findall(r"^  ([A-Z]+(?:, [A-Z]+)*) ", consume.EPILOG, re.MULTILINE):
         for name in names.split(", "):
             assert f"`{name}`" in documented
-
-
-@pytest.mark.parametrize("type_", ["thread", "greenlet"])
-def test_what_is_not_built_is_refused_with_exit_code_2(type_: str, tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-m", "liteq", "consume", "app.huey", "-k", type_],
-        check=False, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE,
-    )  # fmt: skip
-    assert (done.returncode, "not built yet" in done.stderr) == (2, True)

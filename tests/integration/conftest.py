@@ -35,11 +35,18 @@ def app(declare: Declare) -> Any:
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Consume]:
+def kind() -> str:
+    """What the workers of consumers are; `every_kind` and `shared_kinds` have a test run with others."""
+    return "process"
+
+
+@pytest.fixture
+def launch(tmp_path: Path, kind: str) -> Iterator[Consume]:
     """Starts consumers and does not wait for them; what is left of them at the end of the test is killed."""
     consumers = []
 
     def start(*options: str, application: str = "app.huey") -> Consumer:
+        options = options if kind == "process" else ("-k", kind, *options)
         consumers.append(Consumer(tmp_path, *options, application=application))
         return consumers[-1]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 from liteq.storage.sqlite import SqliteStorage
 
@@ -21,6 +22,11 @@ PATIENCE = 60
 """Seconds that a test waits for what must happen; far more than it takes."""
 
 ROOT = Path(__file__).parents[2]
+
+every_kind = pytest.mark.parametrize("kind", ["process", "thread", "greenlet"])
+"""Marks a test that holds whatever the workers are."""
+shared_kinds = pytest.mark.parametrize("kind", ["thread", "greenlet"])
+"""Marks one about workers that share a process."""
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import pytest
 
 from liteq import SKIPPED, Error, chord, group
 
-from .consumer import get, kill, started, wait_until, wait_until_settled
+from .consumer import every_kind, get, kill, started, wait_until, wait_until_settled
 
 MORE = """
 @huey.task()
@@ -63,6 +63,7 @@ def check_clean(app):
     assert set(counts.values()) == {0}, counts
 
 
+@every_kind
 def test_a_chord_and_what_follows(chords, consume):
     app = chords
     consume("-w", "2")
@@ -95,6 +96,7 @@ def test_results_of_a_group_as_they_come(chords, consume):
     assert next(ended) in app.pids("a")
 
 
+@every_kind
 def test_members_that_end_in_every_way(chords, consume):
     app = chords
     consume("--max-crashes", "2")
@@ -212,6 +214,7 @@ def test_stopping_while_a_callback_waits(chords, consume):
     assert get(result) == 10
 
 
+@every_kind
 def test_chords_under_fire(chords, consume):
     """Workers and dispatchers are killed all the time, and no callback is lost, or gets too little."""
     app = chords

@@ -8,9 +8,10 @@ import time
 
 import apsw
 
-from .consumer import get, kill, started, wait_until, wait_until_dead, wait_until_settled
+from .consumer import every_kind, get, kill, started, wait_until, wait_until_dead, wait_until_settled
 
 
+@every_kind
 def test_a_running_task_goes_on_and_its_result_arrives(app, consume):
     consumer = consume()
     result = app.hold("a")
@@ -37,6 +38,7 @@ def test_a_task_longer_than_any_patience_is_not_run_again(app, consume):
     assert app.notes() == ["a"]
 
 
+@every_kind
 def test_a_task_that_ends_while_there_is_no_dispatcher(app, consume):
     consumer = consume()
     result = app.hold("a")
@@ -64,6 +66,7 @@ def test_work_that_must_not_repeat_survives_it(app, consume):
     assert app.huey.dead() == []
 
 
+@every_kind
 def test_under_load(app, consume):
     consumer = consume("-w", "2")
     results = app.work.map([(number, 0.0005) for number in range(2000)])
@@ -77,6 +80,7 @@ def test_under_load(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_it_dies_again_and_again(app, consume):
     consumer = consume("-w", "2")
     result = app.hold("a")
@@ -89,6 +93,7 @@ def test_it_dies_again_and_again(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_together_with_the_worker(app, consume):
     """Nobody is left who knows what ran where."""
     consumer = consume()

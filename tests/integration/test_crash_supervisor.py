@@ -8,13 +8,14 @@ import signal
 import psutil
 import pytest
 
-from .consumer import get, is_settled, kill, started, wait_until, wait_until_settled
+from .consumer import every_kind, get, is_settled, kill, started, wait_until, wait_until_settled
 
 
 def numbers(app):
     return sorted(map(int, app.notes()))
 
 
+@every_kind
 def test_its_children_finish_what_runs_and_end(app, consume):
     consumer = consume("-w", "2")
     result = app.hold("a")
@@ -32,6 +33,7 @@ def test_its_children_finish_what_runs_and_end(app, consume):
     assert app.notes() == ["a"]
 
 
+@every_kind
 def test_after_the_grace_running_tasks_are_interrupted(app, consume):
     consumer = consume("-t", "0.3")
     result = app.hold("a")
@@ -63,6 +65,7 @@ def leave_behind():
     wait_until(lambda: consumer.members() == [left], "the end of all but the one left behind")
 
 
+@every_kind
 def test_under_load(app, consume):
     consumer = consume("-w", "2")
     results = app.work.map([(number, 0.0005) for number in range(2000)])
@@ -90,6 +93,7 @@ def test_together_with_the_dispatcher_under_load(app, consume):
     assert set(numbers(app)) == set(range(400))
 
 
+@every_kind
 def test_everything_dies_under_load(app, consume):
     """Recovery does not wait for leases, which are a minute."""
     consumer = consume("-w", "2")

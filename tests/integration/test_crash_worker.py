@@ -9,7 +9,16 @@ import pytest
 
 from liteq import TaskException
 
-from .consumer import get, is_alive, kill, started, wait_until, wait_until_dead, wait_until_settled
+from .consumer import (
+    every_kind,
+    get,
+    is_alive,
+    kill,
+    started,
+    wait_until,
+    wait_until_dead,
+    wait_until_settled,
+)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -27,6 +36,7 @@ def test_the_task_runs_again_elsewhere(app, consume, workers):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_only_the_running_task_is_charged(app, consume):
     consume()
     held = app.hold("a")
@@ -41,6 +51,7 @@ def test_only_the_running_task_is_charged(app, consume):
     assert app.huey.dead() == []
 
 
+@every_kind
 def test_a_task_that_must_not_repeat_is_dead(app, consume):
     consume()
     result = app.hold_once("a")
@@ -55,6 +66,7 @@ def test_a_task_that_must_not_repeat_is_dead(app, consume):
     assert "SIGKILL" in dead.reason
 
 
+@every_kind
 def test_a_task_that_kills_each_worker_is_given_up_and_can_be_revived(app, consume):
     consumer = consume("-w", "2")
     result = app.hold("a")
@@ -103,6 +115,7 @@ def leave():
     assert get(app.add(1, 2)) == 3
 
 
+@every_kind
 def test_the_stages_after_a_dead_task_end_with_it(app, consume):
     consume("--max-crashes", "1")
     results = app.huey.enqueue(app.hold.s("a").then(app.add, 1))
@@ -112,6 +125,7 @@ def test_the_stages_after_a_dead_task_end_with_it(app, consume):
             get(result)
 
 
+@every_kind
 def test_a_worker_told_to_end_gives_its_task_back(app, consume):
     consumer = consume()
     result = app.hold("a")
@@ -134,6 +148,7 @@ def test_idle_workers_are_replaced(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_workers_die_all_the_time(app, consume):
     """Whatever is killed whenever: every task ends, each at least once."""
     consumer = consume("-w", "2", "--max-crashes", "100")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .consumer import get, started, wait_until_settled
+from .consumer import every_kind, get, started, wait_until_settled
 
 RECORDED = """
 from liteq import CancelExecution
@@ -42,6 +42,7 @@ def failing():
 """
 
 
+@every_kind
 def test_success(declare, consume):
     app = declare(RECORDED)
     consumer = consume()
@@ -63,6 +64,7 @@ def test_success(declare, consume):
     assert worker != consumer.pid
 
 
+@every_kind
 def test_failure_and_retry(declare, consume):
     app = declare(RECORDED)
     consumer = consume()

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from .consumer import get, kill, processor_time, started, wait_until_settled
+from .consumer import every_kind, get, kill, processor_time, started, wait_until_settled
 
 
+@every_kind
 def test_a_worker_is_replaced_after_so_many_tasks(app, consume):
     consumer = consume("-M", "3")
     workers = get(app.pid.map([()] * 12))
@@ -17,6 +18,7 @@ def test_a_worker_is_replaced_after_so_many_tasks(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_replacing_workers_by_plan_is_never_slowed_down(app, consume):
     """It is no crash: there is nothing to back off from, and nothing to warn of."""
     consumer = consume("-M", "1", "-w", "2")
@@ -25,6 +27,7 @@ def test_replacing_workers_by_plan_is_never_slowed_down(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_max_tasks_counts_what_ran_and_not_what_was_taken_back(app, consume):
     consume("-M", "10")
     held = app.hold("a")

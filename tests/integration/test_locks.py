@@ -15,7 +15,7 @@ from liteq.identity import identify
 from liteq.limits import instant
 from liteq.messages import BACK, Settlement
 
-from .consumer import PATIENCE, ROOT, get, kill, started, wait_until, wait_until_settled
+from .consumer import PATIENCE, ROOT, every_kind, get, kill, started, wait_until, wait_until_settled
 
 LOCKED = """
 @huey.task(retries=1000, retry_delay=0.01)
@@ -51,6 +51,7 @@ def holders(app):
 # Tasks
 
 
+@every_kind
 def test_a_locked_task_waits_for_the_other_and_runs_then(declare, consume):
     app = declare(LOCKED)
     consume("-w", "2")
@@ -66,6 +67,7 @@ def test_a_locked_task_waits_for_the_other_and_runs_then(declare, consume):
     assert holders(app) == []
 
 
+@every_kind
 def test_the_lock_of_a_killed_worker_is_free_for_its_task(declare, consume):
     app = declare(LOCKED)
     consume()
@@ -94,6 +96,7 @@ def test_a_task_that_goes_on_ending_workers_leaves_no_lock(declare, consume):
     get(app.locked("b"))
 
 
+@every_kind
 def test_an_interrupted_task_leaves_no_lock(declare, consume):
     app = declare(LOCKED)
     consumer = consume()

@@ -58,8 +58,6 @@ def test_a_wrong_attribute_names_the_right_one(launch):
     [
         (["-w", "0"], "workers"),
         (["-w", "-3"], "workers"),
-        (["-k", "thread"], "thread"),
-        (["-k", "greenlet"], "greenlet"),
         (["-k", "foo"], "foo"),
         (["-g", "FOO"], "FOO"),
         (["-M", "0"], "max-tasks"),

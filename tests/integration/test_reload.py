@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from .consumer import get, is_alive, kill, processor_time, started, wait_until
+from .consumer import every_kind, get, is_alive, kill, processor_time, started, wait_until
 
 VERSION = """
 @huey.task()
@@ -61,6 +61,7 @@ def test_many_times(declare, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_no_task_is_lost_or_repeated_by_it(declare, consume):
     app = declare(VERSION.format(number=1))
     consumer = consume("-w", "2")

@@ -9,7 +9,7 @@ import pytest
 
 from liteq import signals as s
 
-from .consumer import started, wait_until, wait_until_settled
+from .consumer import every_kind, started, wait_until, wait_until_settled
 
 APPLICATION = """
 import time
@@ -41,7 +41,9 @@ def failing_twice(): raise ValueError("no")
 @huey.task(retries=1, retry_delay=0.05)
 def failing_later(): raise ValueError("no")
 @huey.task(timeout=0.05)
-def slow(): time.sleep(60)
+def slow():
+    for _ in range(6000):
+        time.sleep(0.01)  # in steps: a thread is stopped between two
 @huey.task(retries=1)
 def locked(): raise TaskLockedException("lock")
 @huey.task()
@@ -86,6 +88,7 @@ def app(declare):
     return declare(APPLICATION)
 
 
+@every_kind
 def test_the_signals_of_each_end(app, consume):
     consumer = consume()
     for name, expected in ENDS.items():
@@ -97,6 +100,7 @@ def test_the_signals_of_each_end(app, consume):
     assert consumer.stop() == 0
 
 
+@every_kind
 def test_a_pipeline(app, consume):
     consume()
     app.huey.enqueue(app.fine.s(1).then(app.fine))
@@ -126,6 +130,7 @@ def test_the_signals_of_the_producer(app):
     assert app.pids("scheduled") == [os.getpid()]
 
 
+@every_kind
 def test_an_interrupted_task(declare, consume):
     app = declare("""
 @huey.signal("interrupted")

@@ -65,9 +65,9 @@ def test_who_runs_what(app, consume, views, argument):
     assert {process["pid"] for process in found.values()} == set(consumer.members())
     (worker,) = [process for process in found.values() if process["pid"] == busy]
     assert worker["state"] == "busy"
-    assert worker["task"]["id"] == held.id
-    assert (worker["task"]["name"], worker["task"]["attempt"]) == ("app.hold", 1)
-    assert 0 < worker["task"]["seconds"] < PATIENCE
+    (task,) = worker["tasks"]
+    assert (task["id"], task["name"], task["attempt"]) == (held.id, "app.hold", 1)
+    assert 0 < task["seconds"] < PATIENCE
     assert all(0 < p["private"] <= p["resident"] for p in found.values())
     assert [p["state"] for p in found.values()].count("idle") == 4
     app.open_gate("a")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from .consumer import get, is_alive, kill, started, wait_until
+from .consumer import every_kind, get, is_alive, kill, started, wait_until
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
@@ -19,6 +19,7 @@ def stop(consumer, number=TERM):
     consumer.wait_log("stopping")
 
 
+@every_kind
 def test_it_drains(app, consume):
     consumer = consume()
     result = app.hold("a")
@@ -33,6 +34,7 @@ def test_it_drains(app, consume):
     assert app.notes() == ["a"]
 
 
+@every_kind
 def test_what_is_prefetched_goes_back(app, consume):
     consumer = consume()
     results = app.work.map([(number, 0.001) for number in range(300)])
@@ -47,6 +49,7 @@ def test_what_is_prefetched_goes_back(app, consume):
     assert sorted(map(int, app.notes())) == list(range(300))
 
 
+@every_kind
 def test_a_second_signal_interrupts(app, consume):
     consumer = consume("-w", "2")
     app.hold("a")
@@ -69,6 +72,7 @@ def test_a_second_signal_of_the_other_kind_interrupts(app, consume):
     assert app.huey.pending_count() == 1
 
 
+@every_kind
 def test_an_interrupted_task_that_must_not_repeat_is_dead(app, consume):
     consumer = consume()
     result = app.hold_once("a")
@@ -80,6 +84,7 @@ def test_an_interrupted_task_that_must_not_repeat_is_dead(app, consume):
         get(result)
 
 
+@every_kind
 @pytest.mark.parametrize("grace", ["0.3", "0"])
 def test_the_time_is_up(app, consume, grace):
     consumer = consume("-t", grace)
@@ -93,6 +98,7 @@ def test_the_time_is_up(app, consume, grace):
     assert get(result) == second
 
 
+@every_kind
 def test_a_task_that_ends_in_time(app, consume):
     consumer = consume("-t", "20")
     result = app.hold("a")
@@ -161,6 +167,7 @@ def test_interrupting_nothing_is_a_clean_end(app, consume, options):
     assert consumer.stop(TERM) == 0
 
 
+@every_kind
 def test_the_dispatcher_dies_while_it_drains(app, consume):
     consumer = consume()
     result = app.hold("a")
@@ -185,6 +192,7 @@ def test_the_dispatcher_died_just_before(app, consume):
     assert get(result) == worker
 
 
+@every_kind
 def test_a_worker_dies_while_it_drains(app, consume):
     """Nobody interrupted the task: that its worker is gone is a crash, as at any other time."""
     consumer = consume()
@@ -227,6 +235,7 @@ def leave():
     assert [attempt.status for attempt in app.huey.history(id=result.id)] == ["crashed"]
 
 
+@every_kind
 def test_the_supervisor_dies_while_it_drains(app, consume):
     consumer = consume()
     result = app.hold("a")

@@ -17,7 +17,7 @@ LARGEST_FILE = 350
 LARGEST_FUNCTION = 40
 
 LAYERS = (
-    ("liteq.bounds", "liteq.exceptions", "liteq.identity"),
+    ("liteq.bounds", "liteq.exceptions", "liteq.greenlets", "liteq.identity"),
     ("liteq.clock",),
     (
         "liteq.messages",

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from liteq import ConfigurationError
+from liteq.workers import options
 from liteq.workers.options import ConsumerOptions
 
 
@@ -86,10 +87,18 @@ def test_values_that_cannot_work_are_refused_by_name(name, value):
     assert "\n" not in told
 
 
-@pytest.mark.parametrize("worker_type", ["thread", "greenlet"])
-def test_what_is_not_built_yet_says_what_to_use(worker_type):
-    with pytest.raises(ConfigurationError, match=rf"{worker_type}.*not built yet.*-k process"):
-        ConsumerOptions(worker_type=worker_type)
+@pytest.mark.parametrize("worker_type", ["process", "thread", "greenlet"])
+def test_threads_and_greenlets_share_one_process(worker_type):
+    chosen = ConsumerOptions(workers=8, worker_type=worker_type)
+    assert chosen.processes == (8 if worker_type == "process" else 1)
+    assert chosen.processes * chosen.per_process == 8
+
+
+def test_greenlets_need_gevent(monkeypatch):
+    monkeypatch.setattr(options, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"needs gevent: pip install 'liteq\[gevent\]'"):
+        ConsumerOptions(worker_type="greenlet")
+    ConsumerOptions(worker_type="thread")
 
 
 def test_every_option_is_covered():

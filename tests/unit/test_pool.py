@@ -699,3 +699,60 @@ def test_a_retiring_worker_is_stopped_once_it_has_nothing_in_hand(pool, lines):
     pool.retire_spent()
     assert line.worker.stopped
     assert line.process.read() is None
+
+
+# Workers that share a process
+
+
+@pytest.fixture
+def shared(lines):
+    """Three workers, two of which are in one process."""
+    pool = Pool(3)
+    for line, pid in zip(lines(3), (7, 7, 8), strict=True):
+        line.worker.pid = pid
+        pool.add(line.worker)
+    return pool
+
+
+def test_the_workers_of_a_process_are_mates(shared):
+    one, two, three = shared
+    assert shared.mates(one) == shared.mates(two) == [one, two]
+    assert shared.mates(three) == [three]
+
+
+def test_they_have_the_number_of_tasks_together(shared, lines):
+    one, two, three = lines(0)[:3]
+    fast(one, 2), fast(two, 0)
+    assert one.worker.handed_out == 2
+    assert shared.room() - three.worker.room == 1, "of three, two were run"
+    left = shared.hand_out([claim(seq) for seq in range(100, 110)], 0)
+    assert len(one.worker.in_hand) + len(two.worker.in_hand) == 1
+    assert len(left) == 10 - 1 - len(three.worker.in_hand)
+
+
+def test_each_retires_when_it_is_done_once_they_have_had_their_number(shared, lines):
+    one, two, three = lines(0)[:3]
+    two.give(claim(1))
+    one.give(claim(2), claim(3))
+    for seq in (2, 3):
+        one.run(seq)
+    shared.retire_spent()
+    assert (one.worker.retiring, two.worker.retiring, three.worker.retiring) == (True, False, False)
+    two.run(1)
+    shared.retire_spent()
+    assert two.worker.retiring
+    assert not three.worker.retiring
+
+
+def test_those_that_take_turns_fetch_less_ahead():
+    def depth(turns):
+        line, far = packet_pair()
+        worker = Worker(1, 0, 7, line, far, Board(1), shares_process=True, turns=turns)
+        worker._duration = PREFETCHED / 10
+        room = worker.room
+        worker.close()
+        return room
+
+    assert depth(1) == 11
+    assert depth(2) == 3
+    assert depth(100) == 1

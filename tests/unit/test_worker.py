@@ -11,7 +11,7 @@ from liteq.messages import BACK, Settlement
 from liteq.workers import leftovers
 from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
-from liteq.workers.template import ChildSpec
+from liteq.workers.timer import Timer
 from liteq.workers.wire import STOP_PACKET, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
@@ -38,8 +38,10 @@ def work(huey, line, packet, board=None):
     ours, theirs = line
     ours.send(packet)
     ours.send(STOP_PACKET)
-    rings = Rings(1)
-    Worker(huey, ChildSpec("worker", 1, 0, None), theirs, board or Board(1), rings, LEASE).work()
+    board, rings = board or Board(1), Rings(1)
+    timer = Timer(board, 0)
+    timer.install()
+    Worker(huey, 0, theirs, board, rings, LEASE, timer).work()
     (packet,) = rings.read(0)
     return unpack_report(packet)
 

@@ -118,6 +118,14 @@ class Database:
         """
         return _Write(self, self._local, durable and self.syncs)
 
+    def abandon(self) -> None:
+        """Roll back what this thread has begun and does not end, since it was stopped just at that step."""
+        transaction: Transaction | None = getattr(self._local, "transaction", None)
+        if transaction is not None:
+            self._local.transaction = None
+            rollback(transaction.connection)
+            self._give_back(transaction.handle)
+
     def sync(self) -> None:
         """With durability "full", wait until all commits are on the disk, and tell who waits for them."""
         if self.syncs:
@@ -271,16 +279,18 @@ class _Write:
 
     def _begin(self) -> Transaction:
         handle = self._database._take()  # noqa: SLF001 -- the two are one thing in two classes
+        transaction = self._local.transaction = Transaction(handle)  # first, so that `abandon` finds it
         try:
             handle.waiter.begin(handle.connection)
         except BaseException as error:
             told = out_of_room(error, handle.connection)
+            self._local.transaction = None
+            rollback(handle.connection)  # what ends a task may be raised just when it has begun
             self._database._give_back(handle)  # noqa: SLF001
             if isinstance(told, apsw.Error):
                 raise translate(told, self._database.path) from error
             raise
-        self._local.transaction = Transaction(handle)
-        return self._local.transaction  # type: ignore[no-any-return]
+        return transaction
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
@@ -294,6 +304,9 @@ class _Write:
                 self._commit(handle)
             else:
                 self._undo(handle, error)
+        except BaseException:
+            rollback(handle.connection)  # what ends a task may be raised just before the commit
+            raise
         finally:
             self._local.transaction = None
             self._database._give_back(handle)  # noqa: SLF001

@@ -126,6 +126,10 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
             own = self.database.opened + self.left_behind
             return (own << 32) + int(connection.execute("PRAGMA data_version").get)
 
+    def abandon(self) -> None:
+        """See the contract."""
+        self.database.abandon()
+
     def maintain(self, *, full: bool = False) -> None:
         """Move the WAL into the database once it is long; only consumers do, so that no call has to wait."""
         pages = self.database.wal_pages()

@@ -10,7 +10,7 @@ from stress.bench.figure import Figure
 
 MEASURES = (
     "drain", "enqueue", "bulk", "latency", "idle", "depth", "cpu_bound", "producers", "payloads", "memory",
-    "start", "crash",
+    "start", "crash", "kinds",
 )  # fmt: skip
 
 

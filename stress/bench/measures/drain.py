@@ -73,12 +73,19 @@ def noops(context: Context, it: System, count: int) -> dict[str, float]:
 
 
 def drained(
-    context: Context, it: System, task: str, arguments: list[object], count: int, *, workers: int
+    context: Context,
+    it: System,
+    task: str,
+    arguments: list[object],
+    count: int,
+    *,
+    workers: int,
+    kind: str = "process",
 ) -> float:
     """Tasks a second, by the clocks of tasks that run before and after those that count."""
     with context.session(it) as queue:
         ids = _fill(queue, task, arguments, count, count // 10)
-        with queue.consumer(workers):
+        with queue.consumer(workers, kind):
             return count / float(queue.call("between", ids, 300))
 
 
