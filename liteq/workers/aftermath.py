@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from liteq import signals as s
 from liteq.api import Huey
 from liteq.messages import Attempted, Claim, Disposition, Settlement, Verdict
+from liteq.workers.notices import Gone
 from liteq.workers.pool import Attempt, Pool
 from liteq.workers.recovery import crashed, returned
-from liteq.workers.wire import Announcement, Gone, Report, pack_announcement
+from liteq.workers.wire import Announcement, Report, pack_announcement
 
 
 class Aftermath:

@@ -11,7 +11,7 @@ from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, ClaimKey, Disposition, Settlement, Verdict
 from liteq.outcomes import dead_outcome
-from liteq.workers import wire
+from liteq.workers import notices, wire
 from liteq.workers.aftermath import Aftermath
 from liteq.workers.control import Control
 from liteq.workers.inheritance import Inheritance
@@ -84,7 +84,7 @@ class Crew:
         """All workers that live have been told of: what none of them has never reached one."""
         self._ledger.settle(*self._inheritance.close())
 
-    def attach(self, message: wire.Attach, line: socket.socket, far_end: socket.socket) -> None:
+    def attach(self, message: notices.Attach, line: socket.socket, far_end: socket.socket) -> None:
         """A worker is ready, or was when the dispatcher before this one was there."""
         kind = self._options.worker_type
         worker = Worker(
@@ -139,9 +139,9 @@ class Crew:
             reason = why or verdict.name.lower()
             logger.warning("Task %s (%s): %s; stopping %s", claim.id, claim.name, reason, what)
             worker.condemned = True
-            self._control.send(wire.Condemn(worker.token, attempt, verdict, why))
+            self._control.send(notices.Condemn(worker.token, attempt, verdict, why))
 
-    def bury(self, worker: Worker, gone: wire.Gone) -> None:
+    def bury(self, worker: Worker, gone: notices.Gone) -> None:
         """Settle what a dead worker leaves: its last reports, what it had not started, what it was at."""
         for mate in self._pool.mates(worker):
             mate.retiring = True  # it is as dead, and gets nothing until that is told as well

@@ -16,7 +16,7 @@ from typing import Any
 from liteq import clock
 from liteq.api import Huey
 from liteq.exceptions import StorageError
-from liteq.workers import wire
+from liteq.workers import notices
 from liteq.workers.aftermath import Aftermath
 from liteq.workers.beat import Beat
 from liteq.workers.chores import Chores
@@ -208,28 +208,28 @@ class Dispatcher:
         self._deputy.has_ended(orphan)
         for worker in orphan.workers:
             attempt = self._board.read(worker.index)
-            self._crew.bury(worker, wire.Gone(worker.token, "ended", requested=False, attempt=attempt))
+            self._crew.bury(worker, notices.Gone(worker.token, "ended", requested=False, attempt=attempt))
 
     def _obey(self, message: Any, ends: list[socket.socket]) -> None:
         match message:
-            case wire.Attach():
+            case notices.Attach():
                 self._crew.attach(message, *ends)
                 self._ledger.look_anew()
-            case wire.Attached():
+            case notices.Attached():
                 self._crew.all_attached()
-            case wire.Gone():
+            case notices.Gone():
                 if (worker := self._pool.get(message.token)) is not None:
                     self._crew.bury(worker, message)
                 self._buried.append(message.token)
-            case wire.Retire(token):
+            case notices.Retire(token):
                 if (worker := self._pool.get(token)) is not None:
                     self._crew.retire(worker)
-            case wire.Drain():
+            case notices.Drain():
                 self._crew.drain()
-            case wire.Finish():
+            case notices.Finish():
                 self._crew.drain()
                 self._finishing = True
-            case wire.Leave():
+            case notices.Leave():
                 self._leaving = True
 
     # A turn
@@ -253,11 +253,11 @@ class Dispatcher:
             self._outage.goes_on(error, monotonic)
             self._chores.storage_failed(monotonic)
             if self._outage.is_hopeless:
-                self._control.send(wire.Failed(str(error)))
+                self._control.send(notices.Failed(str(error)))
         self._pool.retire_spent()
         # Until then, the supervisor tells the next dispatcher of them, too.
         while self._buried and self._ledger.is_clear and self._aftermath.is_concluded:
-            self._control.send(wire.Buried(self._buried.pop()))
+            self._control.send(notices.Buried(self._buried.pop()))
 
     def _rearrange(self, monotonic: int) -> None:
         """Take back what should not wait any longer where it is, and stop what should have ended."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from liteq.workers import wire
+from liteq.workers import notices
 from liteq.workers.child import State
 from liteq.workers.place import Departed, Place
 
@@ -26,12 +26,12 @@ class Liaison:
         self.owner: int | None = None
         """The consumer's id in storage, once it is known."""
 
-    def ready(self, message: wire.Ready, *, draining: bool) -> None:
+    def ready(self, message: notices.Ready, *, draining: bool) -> None:
         """A dispatcher works: tell it of all workers, and of those that died and are not settled."""
         self.owner = message.owner
         self._dispatcher.child.ready(time.monotonic())
         if draining:
-            self.tell(wire.Drain())  # first, so that it knows why workers were interrupted
+            self.tell(notices.Drain())  # first, so that it knows why workers were interrupted
         for departed in self._departed.values():
             self.tell(departed.attach, *departed.ends)
             self.tell(departed.gone)
@@ -39,13 +39,13 @@ class Liaison:
             if place.is_served:
                 self.attach(place)
                 if place.child.state is State.STOPPING:
-                    self.tell(wire.Retire(place.token))
-        self.tell(wire.Attached())
+                    self.tell(notices.Retire(place.token))
+        self.tell(notices.Attached())
 
     def attach(self, place: Place) -> None:
         """Tell of the workers of a process, and hand over both ends of their lines."""
         for line in place.lines if place.pid is not None else ():
-            message = wire.Attach(line.token, line.entry, place.pid or 0, since=place.since)
+            message = notices.Attach(line.token, line.entry, place.pid or 0, since=place.since)
             self.tell(message, line.end.fileno(), line.far_end.fileno())
 
     @property
@@ -84,7 +84,7 @@ class Liaison:
         if child.is_being_replaced and replaceable:
             child.limit(now, grace)
         elif child.state is not State.STARTING:  # else let it get ready first: there are reports to settle
-            self.tell(wire.Finish())
+            self.tell(notices.Finish())
             child.stop(now, grace)
 
     def close(self) -> None:

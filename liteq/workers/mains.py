@@ -13,7 +13,7 @@ from liteq.api import Huey
 from liteq.exceptions import StorageBusy, StorageError, StorageFull
 from liteq.greenlets import is_patched
 from liteq.identity import Identity, identify
-from liteq.workers import wire
+from liteq.workers import notices
 from liteq.workers.chores import flush_locks
 from liteq.workers.control import Control, adopt
 from liteq.workers.dispatcher import Dispatcher
@@ -59,9 +59,9 @@ def dispatcher_main(
         logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
         return 1
     except StorageError as error:
-        control.send(wire.Failed(str(error)))
+        control.send(notices.Failed(str(error)))
         return 1
-    control.send(wire.Ready(owner, os.getpid()))
+    control.send(notices.Ready(owner, os.getpid()))
     return dispatcher.run()
 
 
@@ -115,7 +115,7 @@ def _be_worker(
     memory = None if options.max_memory is None else PrivateMemory(os.getpid(), options.max_memory)
     worker = Worker(huey, index, line, board, rings, int(options.lease * clock.SECOND), timer, memory)
     huey.hooks.startup.run()
-    control.send(wire.WorkerReady(os.getpid()))
+    control.send(notices.WorkerReady(os.getpid()))
     control.close()  # the rest is said by its end; tasks are not to write into it
     logging.getLogger("huey.worker").debug("Worker %d is ready, pid %d", index + 1, os.getpid())
     timer.take_stock()
@@ -140,6 +140,6 @@ def _be_host(
     host = Host(huey, options, control, ends, first, board, rings)
     host.install()
     host.start()
-    control.send(wire.WorkerReady(os.getpid()))
+    control.send(notices.WorkerReady(os.getpid()))
     logging.getLogger("huey.worker").debug("%d workers are ready, pid %d", len(lines), os.getpid())
     host.run()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from liteq import clock
 from liteq.messages import Verdict
-from liteq.workers import wire
+from liteq.workers import notices, wire
 from liteq.workers.child import Child, Policy, State
 from liteq.workers.control import Control
 from liteq.workers.orders import Stop
@@ -121,7 +121,7 @@ class Place:
         """The line of the worker of a token, if it is one of this process."""
         return next((line for line in self.lines if line.token == token), None)
 
-    def condemn(self, why: wire.Condemn, index: int, board: Board) -> None:
+    def condemn(self, why: notices.Condemn, index: int, board: Board) -> None:
         """End what one of its workers is at, whose index on the board that is.
 
         That is the end of a process of one worker, whose place another one is to take: TERM and KILL, or KILL
@@ -144,7 +144,7 @@ class Place:
         """What is to be told of the end of its process, which may have been requested, for each worker."""
         found = []
         for line in self.lines:
-            gone = wire.Gone(
+            gone = notices.Gone(
                 line.token,
                 self._blame or str(end),
                 requested and not self._blame,
@@ -181,9 +181,9 @@ class Departed:
         gone: what is to be told.
     """
 
-    def __init__(self, line: Line, pid: int, gone: wire.Gone) -> None:
+    def __init__(self, line: Line, pid: int, gone: notices.Gone) -> None:
         self.gone = gone
-        self.attach = wire.Attach(line.token, line.entry, pid, gone.attempt)
+        self.attach = notices.Attach(line.token, line.entry, pid, gone.attempt)
         self._line = line
 
     @property

@@ -12,7 +12,7 @@ import signal
 import time
 
 import liteq
-from liteq.workers import wire
+from liteq.workers import notices
 from liteq.workers.child import Action, Policy, State
 from liteq.workers.dispatcher import EXIT_INTERRUPTED
 from liteq.workers.launcher import Launcher
@@ -138,7 +138,7 @@ class Supervisor:
         starting = [place for place in self._workers if place.child.state is State.STARTING]
         for place in self._workers:
             place.child.stop(now, self._options.shutdown_timeout)
-        self._liaison.tell(wire.Drain())
+        self._liaison.tell(notices.Drain())
         for place in starting:
             self._liaison.attach(place)  # so that it hears of the end as soon as it listens
             place.child.limit(now, 0)  # it may never get that far
@@ -209,7 +209,7 @@ class Supervisor:
         replaced = self._roll.step(now, self._dispatcher)
         if replaced is not None:
             leaves = replaced is self._dispatcher
-            self._liaison.tell(wire.Leave() if leaves else wire.Retire(replaced.token))
+            self._liaison.tell(notices.Leave() if leaves else notices.Retire(replaced.token))
         if self._roll.has_ended():
             logger.info("The new code is in force")
         for place in self._places:
@@ -238,24 +238,24 @@ class Supervisor:
         if place.control is None:
             return
         for message in self._lines.messages(place.control):
-            if isinstance(message, wire.Ready):
+            if isinstance(message, notices.Ready):
                 place.pid = message.pid
                 self._liaison.ready(message, draining=self._stopping)
-            elif isinstance(message, wire.Buried):
+            elif isinstance(message, notices.Buried):
                 self._liaison.buried(message.token)
-            elif isinstance(message, wire.Condemn):
+            elif isinstance(message, notices.Condemn):
                 self._condemn(message)
-            elif isinstance(message, wire.Failed):
+            elif isinstance(message, notices.Failed):
                 self._fail(EXIT_STORAGE, message.text)
                 place.child.stop(time.monotonic(), None)
-            elif isinstance(message, wire.WorkerReady):
+            elif isinstance(message, notices.WorkerReady):
                 place.ready(message.pid)
                 self._liaison.attach(place)
         if not self._announced and all(place.child.state is State.READY for place in self._places):
             self._announced = True
             logger.info("Ready in %.2f s", time.monotonic() - self._started)
 
-    def _condemn(self, message: wire.Condemn) -> None:
+    def _condemn(self, message: notices.Condemn) -> None:
         """End a worker that is at an attempt with which it must not go on; another takes its place."""
         board = self._launcher.board
         for place in self._workers:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liteq.messages import Claim, ClaimKey, Disposition, Message, Outcome, Verdict
-from liteq.workers import wire
+from liteq.workers import notices
 from liteq.workers.control import Control
 from liteq.workers.wire import (
     MAX_PACKET,
@@ -220,10 +220,10 @@ def test_packets_are_taken_only_when_they_are_asked_for(pair):
 def test_objects_and_their_order(controls):
     one, two = controls
     messages = [
-        wire.Attach(1, 2, 3),
-        wire.Attached(),
-        wire.Ready(7, 8),
-        wire.Gone(1, "was killed", True),
+        notices.Attach(1, 2, 3),
+        notices.Attached(),
+        notices.Ready(7, 8),
+        notices.Gone(1, "was killed", True),
         ("x", None),
     ]
     for message in messages:

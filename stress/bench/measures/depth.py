@@ -48,7 +48,7 @@ def _one(queue: Session, calls: int, *, refill: bool) -> dict[str, float]:
     values: dict[str, float] = dict(queue.call("looks", 5))
     values["enqueue"] = queue.call("enqueue", calls)
     if refill:  # a drain needs more than that to be measured; what is added is drained again
-        queue.call("deepen", 3 * _SHALLOW, 0, BENCH_DURABILITY="off")
+        queue.call("deepen", 9 * _SHALLOW, 0, BENCH_DURABILITY="off")
     with queue.consumer(2):
         values["drain"] = queue.call("drain_for", 0.7 if refill else 2)
         values["memory"] = private(queue.call("dispatcher"))
