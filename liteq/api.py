@@ -29,6 +29,7 @@ from liteq.results import EmptyData, Result
 from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
+from liteq.storage.blackhole import BlackHoleStorage
 from liteq.storage.memory import MemoryStorage
 from liteq.submission import BUILT_IN, Executed, Submission, pickled_exception
 from liteq.tasks import PeriodicTask, Task, signature_of
@@ -36,6 +37,7 @@ from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
 
 __all__ = [
+    "BlackHoleHuey",
     "ChordResult",
     "EmptyData",
     "Huey",
@@ -243,3 +245,9 @@ class MemoryHuey(Huey):
     """A queue in memory, of this process alone: for immediate mode and tests."""
 
     storage_class = MemoryStorage
+
+
+class BlackHoleHuey(Huey):
+    """A queue in which everything vanishes; a call is checked, and then forgotten."""
+
+    storage_class = BlackHoleStorage

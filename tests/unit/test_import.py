@@ -86,12 +86,12 @@ def test_the_public_names_are_sorted_and_told_once():
     ("module", "names"),
     {
         "liteq": (
-            "CancelExecution", "Error", "Huey", "MemoryHuey", "PeriodicTask", "RateLimitExceeded", "Result",
+            "BlackHoleHuey", "CancelExecution", "Error", "Huey", "MemoryHuey", "PeriodicTask", "RateLimitExceeded", "Result",
             "ResultGroup", "ResultTimeout", "RetryTask", "SKIPPED", "SqliteHuey", "Task", "TaskException",
             "TaskLockedException", "TaskTimeout", "TaskWrapper", "chord", "crontab", "group",
         ),
         "liteq.api": (
-            "ChordResult", "Huey", "MemoryHuey", "SqliteHuey", "Result", "ResultGroup", "Task", "PeriodicTask",
+            "BlackHoleHuey", "ChordResult", "Huey", "MemoryHuey", "SqliteHuey", "Result", "ResultGroup", "Task", "PeriodicTask",
             "chord", "group", "_signature",
         ),
         "liteq.exceptions": (
@@ -99,6 +99,7 @@ def test_the_public_names_are_sorted_and_told_once():
             "RateLimitExceeded", "CancelExecution", "RetryTask", "TaskException",
         ),
         "liteq.signals": ("Signal", "SIGNAL_ERROR", "SIGNAL_RATE_LIMITED"),
+        "liteq.storage": ("BlackHoleStorage", "MemoryStorage", "SqliteStorage"),
         "liteq.serializer": ("JSONSerializer", "PickleSerializer", "Serializer", "SignedSerializer"),
     }.items(),
 )  # fmt: skip

@@ -53,7 +53,7 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
         **options: Any,
     ) -> None:
         if options:
-            raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
+            raise ConfigurationError(f"{type(self).__name__} has no option {', '.join(sorted(options))}")
         self.name = name
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
