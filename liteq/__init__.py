@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from liteq.api import BlackHoleHuey, Huey, MemoryHuey, SqliteHuey
+from liteq.api import BlackHoleHuey, FileHuey, Huey, MemoryHuey, SqliteHuey
 from liteq.canvas import chord, group
 from liteq.exceptions import (
     CancelExecution,
@@ -40,6 +40,7 @@ __all__ = [
     "EmptyData",
     "Error",
     "Executor",
+    "FileHuey",
     "Huey",
     "HueyException",
     "MemoryHuey",

@@ -6,6 +6,7 @@ import traceback
 from typing import Any, cast
 
 from liteq import clock, signals
+from liteq import storage as backends
 from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
@@ -40,6 +41,7 @@ __all__ = [
     "BlackHoleHuey",
     "ChordResult",
     "EmptyData",
+    "FileHuey",
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
@@ -94,6 +96,7 @@ class Huey(
     """
 
     storage_class: type[Storage] | None = None
+    _backend = "SqliteStorage"  # if that is None; it is loaded only where it is used
 
     def __init__(
         self,
@@ -151,11 +154,7 @@ class Huey(
         Raises:
             ConfigurationError: for an option that the backend does not know.
         """
-        if self.storage_class is None:
-            from liteq.storage.sqlite import SqliteStorage  # apsw is loaded only where it is used
-
-            return SqliteStorage(self.name, **kwargs)
-        backend: Any = self.storage_class
+        backend: Any = self.storage_class or getattr(backends, self._backend)
         return cast("Storage", backend(self.name, **kwargs))  # each backend has options of its own
 
     @property
@@ -239,6 +238,12 @@ def _check_queue(name: Any) -> None:
 
 class SqliteHuey(Huey):
     """A queue in a SQLite file; see `liteq.storage.sqlite.SqliteStorage` for its options."""
+
+
+class FileHuey(Huey):
+    """A queue in a folder, for tests and development: see `liteq.storage.file.FileStorage`."""
+
+    _backend = "FileStorage"
 
 
 class MemoryHuey(Huey):

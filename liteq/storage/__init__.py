@@ -9,6 +9,7 @@ from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, Wake
 
 _BACKENDS = {
     "BlackHoleStorage": "liteq.storage.blackhole",
+    "FileStorage": "liteq.storage.file",
     "MemoryStorage": "liteq.storage.memory",
     "SqliteStorage": "liteq.storage.sqlite",
 }

@@ -24,7 +24,13 @@ def _sqlite(tmp_path: Path, name: str) -> Storage:
     return SqliteStorage(name, str(tmp_path / "queue.db"), durability="off")
 
 
-BACKENDS: dict[str, Callable[[Path, str], Storage]] = {"memory": _memory, "sqlite": _sqlite}
+def _file(tmp_path: Path, name: str) -> Storage:
+    from liteq.storage.file import FileStorage
+
+    return FileStorage(name, tmp_path / "queues", fsync=False)
+
+
+BACKENDS: dict[str, Callable[[Path, str], Storage]] = {"memory": _memory, "sqlite": _sqlite, "file": _file}
 
 OpenQueue = Callable[..., Storage]
 

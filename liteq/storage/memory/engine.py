@@ -78,7 +78,8 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
             ended = [key for key, holder in self._locks.items() if holder.has_expired(monotonic)]
             for lock in ended[:limit]:
                 self._remove(self._locks, lock)
-        return len(over[:limit]) + len(ended[:limit])
+            hits = self._prune_hits(limit, now)
+        return len(over[:limit]) + len(ended[:limit]) + hits
 
     def register(self, consumer: Identity) -> int:
         self._last_owner += 1
