@@ -11,7 +11,7 @@ from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
-from liteq.direct import DirectExecution
+from liteq.direct import DirectExecution, HeldBack
 from liteq.enqueueing import Enqueueing
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.hooks import Hooks
@@ -56,6 +56,8 @@ __all__ = [
     "crontab",
     "group",
 ]
+
+_OF_MEMORY = ("expire_time", "history", "history_age")  # of the options of any storage
 
 _signature = signature_of  # the name that applications import
 
@@ -131,7 +133,8 @@ class Huey(
         self.hooks = Hooks()
         self.signals = signals.Signal()
         self.in_flight: set[Task] = set()
-        self._immediate = immediate
+        self._immediate = bool(immediate)
+        self._held_back: list[HeldBack] = []
         self._direct_owner: tuple[int, int] | None = None
         self.storage = self.create_storage()
         check_max_payload(max_payload, self.storage)
@@ -145,8 +148,9 @@ class Huey(
         return self.get_storage(**self.storage_kwargs)
 
     def get_immediate_storage(self) -> Storage:
-        """The storage of immediate mode."""
-        return MemoryStorage(self.name)
+        """The storage of immediate mode: in memory, with what it has of the options of the real one."""
+        options = {name: self.storage_kwargs[name] for name in _OF_MEMORY if name in self.storage_kwargs}
+        return MemoryStorage(self.name, **options)
 
     def get_storage(self, **kwargs: Any) -> Storage:
         """The real storage.
@@ -164,11 +168,18 @@ class Huey(
 
     @immediate.setter
     def immediate(self, value: bool) -> None:
-        if value != self._immediate:
-            self._immediate = value
-            if self.immediate_use_memory:
-                self.storage = self.create_storage()
-                self._direct_owner = None
+        before, self._immediate = self._immediate, bool(value)
+        if self._immediate == before or not self.immediate_use_memory:
+            return
+        left = self.storage
+        try:
+            self.storage = self.create_storage()
+        except BaseException:
+            self._immediate = before
+            raise
+        left.close()
+        self._direct_owner = None
+        self._held_back.clear()
 
     # Messages
 
