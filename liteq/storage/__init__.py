@@ -1,4 +1,4 @@
-"""Storage backends. `base` is the contract; each backend passes the same conformance suite."""
+"""Storage backends. `base` is the contract; each backend passes `liteq.testing.conformance`."""
 
 from __future__ import annotations
 

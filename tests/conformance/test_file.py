@@ -17,8 +17,19 @@ from liteq.exceptions import ConfigurationError, StorageDamaged, StorageError, S
 from liteq.messages import Disposition, Outcome, Revocation, Settlement
 from liteq.storage.base import Storage
 from liteq.storage.file import FileStorage
-
-from .building import LEASE, NOW, claim, claim_one, counts, identity, ids, message, put, settle, settlement
+from liteq.testing.conformance.building import (
+    LEASE,
+    NOW,
+    claim,
+    claim_one,
+    counts,
+    identity,
+    ids,
+    message,
+    put,
+    settle,
+    settlement,
+)
 
 EVENTS = {"open", "os.rename", "os.remove", "fcntl.flock", "os.listdir"}
 """What a process does to files; Python tells an audit hook before each."""

@@ -60,7 +60,7 @@ LAYERS = (
     ("liteq.api",),
     ("liteq.executor",),
     ("liteq",),
-    ("liteq.workers", "liteq.contrib"),
+    ("liteq.workers", "liteq.contrib", "liteq.testing"),
     ("liteq.cli",),
     ("liteq.__main__",),
 )
