@@ -11,7 +11,6 @@ from liteq.exceptions import ConfigurationError
 from liteq.identity import identify
 from liteq.messages import ClaimKey, Disposition, Message, Outcome, Revocation, Settlement
 from liteq.storage import BlackHoleStorage
-from liteq.storage.base import Storage
 from liteq.storage.contract.records import Counts
 
 
@@ -92,5 +91,3 @@ def test_every_verb_leaves_nothing():
         assert storage.claim(1, 1, now=0, lease=1) == []
     assert storage.counts() == Counts(0, 0, 0, 0)
     assert storage.results() == {}
-    for verb in Storage.__abstractmethods__ - {"describe", "close"}:
-        assert hasattr(getattr(BlackHoleStorage, verb), "__wrapped__"), verb

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
-from liteq.storage.base import Capabilities, Storage, WakeSource
+from liteq.storage.base import Capabilities, WakeSource
 from liteq.storage.bell import Bell, BellWakeup
 from liteq.storage.file import layout, mirror
 from liteq.storage.file.disk import Disk
@@ -106,16 +105,20 @@ class FileStorage(MemoryStorage):
         self._work_bell.close()
         self._done_bell.close()
 
+    def around(self, verb: str) -> AbstractContextManager[object]:
+        """See the memory backend."""
+        return self._reading() if verb in _READING else self._writing()
+
     @contextmanager
     def batch(self, *, durable: bool = True) -> Iterator[None]:  # noqa: ARG002 -- all batches are
         """See the contract."""
         with self._writing() as is_outermost:
-            before = None if is_outermost else copy.deepcopy(mirror.tables_of(self))
+            before = None if is_outermost else copy.deepcopy(self.contents())
             try:
                 yield
             except BaseException:
                 if before is not None:
-                    vars(self).update(before)  # the batch around it may go on
+                    self.set_contents(before)  # the batch around it may go on
                 raise
 
     def put_result(self, key: str, value: bytes, *, expires: int | None = None) -> None:
@@ -197,21 +200,6 @@ class FileStorage(MemoryStorage):
         if self._result_stored or any(map(ends_tasks, todo)):
             woken.append(self._done_bell)
         return woken
-
-
-def _in_folder(verb: Callable[..., Any], *, reading: bool) -> Callable[..., Any]:
-    @functools.wraps(verb)
-    def run(self: FileStorage, *args: Any, **kwargs: Any) -> Any:
-        with self._reading() if reading else self._writing():
-            return verb(self, *args, **kwargs)
-
-    return run
-
-
-_OWN = {"describe", "close", "put_result", "results_wakeup", "work_source", "version"}
-
-for _verb in (Storage.__abstractmethods__ | {"prune"}) - _OWN:
-    setattr(FileStorage, _verb, _in_folder(getattr(MemoryStorage, _verb), reading=_verb in _READING))
 
 
 _storages: weakref.WeakSet[FileStorage] = weakref.WeakSet()

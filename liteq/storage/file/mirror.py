@@ -7,7 +7,7 @@ import heapq
 from collections import Counter, deque
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from liteq.messages import MemberEnd, Message
 from liteq.storage.base import DeadTask
@@ -21,7 +21,6 @@ STATE = "state.json"
 
 
 _UNKNOWN = Reason(0, "unknown: the file with the reason is gone", None, None)
-_TABLES = tuple(name for name in vars(Tables()) if name not in {"_lock", "_changes"})
 
 
 class Stored(NamedTuple):
@@ -36,11 +35,6 @@ class Stored(NamedTuple):
 def nothing() -> Stored:
     """What is in a folder that is empty."""
     return Stored(layout.no_items(), b"", None)
-
-
-def tables_of(tables: Tables) -> dict[str, Any]:
-    """The tables, by the names of the attributes."""
-    return {name: getattr(tables, name) for name in _TABLES}
 
 
 def stored_form(tables: Tables) -> Stored:
@@ -72,7 +66,7 @@ def load(disk: Disk, tables: Tables, last: Stored) -> Stored:
     """
     items = _read_items(disk, last.items)
     state = disk.read(STATE) if disk.has(STATE) else b""
-    vars(tables).update(tables_of(Tables()))
+    tables.set_contents(Tables().contents())
     if state:
         with disk.decoding(STATE):
             decode_state(state, tables)

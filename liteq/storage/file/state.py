@@ -62,7 +62,7 @@ def decode_state(contents: bytes, tables: Tables) -> None:
         "_progress": {seq: Progress(*row) for seq, row in state["progress"]},
         "_starts": {seq: tuple(row) for seq, row in state["starts"]},
     }
-    vars(tables).update(decoded)
+    tables.set_contents(decoded)
 
 
 def _consumer(registered: Any, attending: Any) -> tuple[Identity, Identity | None]:

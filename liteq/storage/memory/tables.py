@@ -67,6 +67,14 @@ class Tables:
         self._timetable_version = 0
         self._clear()
 
+    def contents(self) -> dict[str, Any]:
+        """All that the queue consists of, table by table."""
+        return {name: table for name, table in vars(self).items() if name in _TABLES}
+
+    def set_contents(self, contents: dict[str, Any]) -> None:
+        """Be the queue that `contents` gave."""
+        vars(self).update(contents)
+
     def _clear(self) -> None:
         # Not the consumers and the pauses, which live on, nor the numbers of messages, owners and entries,
         # which are never used again, nor what is known of periodic tasks.
@@ -102,3 +110,6 @@ class Tables:
         if there:
             self._changes.add()
         return there
+
+
+_TABLES = frozenset(vars(Tables())) - {"_lock", "_changes"}
