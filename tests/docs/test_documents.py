@@ -11,6 +11,7 @@ import pytest
 import liteq
 from liteq import bounds, signals
 from liteq.serializer import Serializer
+from liteq.storage.base import Storage
 from liteq.storage.sqlite import SqliteStorage, schema
 from liteq.workers.options import FILES_BESIDES, FILES_OF_WORKER
 
@@ -126,3 +127,11 @@ def test_the_modules_that_are_named_are_there():
 def test_the_changelog_has_the_version_or_a_place_for_it():
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased" if ".dev" in liteq.__version__ else liteq.__version__ in headings
+
+
+def test_the_contract_of_storage_has_all_verbs():
+    text = (ROOT / "docs/reference/storage-contract.md").read_text()
+    rows = re.findall(r"^\| (`.+?`) \|", text, re.MULTILINE)
+    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    verbs = Storage.__abstractmethods__ | {"batch", "sync", "maintain", "prune"}
+    assert sorted(documented) == sorted(verbs)

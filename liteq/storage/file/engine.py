@@ -17,21 +17,10 @@ from liteq.storage.bell import Bell, BellWakeup
 from liteq.storage.file import layout, mirror
 from liteq.storage.file.disk import Disk
 from liteq.storage.file.steps import Put, brings_work, ends_tasks, steps
-from liteq.storage.memory import MemoryStorage
+from liteq.storage.memory import READING, MemoryStorage
 from liteq.storage.memory.tables import Changes
 
 _KEPT_BY_DEFAULT = 1_000  # each is a file
-
-_READING = frozenset(
-    {
-        "consumers", "counter", "counts", "data_of", "dead", "ended", "ends_of", "entries", "entry",
-        "expired", "held", "history", "hits", "is_claimed", "is_live", "locks", "next_due", "paused",
-        "peek_result", "pending", "pending_count", "progress", "result_count", "results", "revocations",
-        "revoked_claims", "running", "running_count", "scheduled", "scheduled_count", "standing",
-        "timetable_version", "top_priority", "waiting_count",
-    }
-)  # fmt: skip
-"""The verbs that change nothing."""
 
 
 class FileStorage(MemoryStorage):
@@ -107,7 +96,7 @@ class FileStorage(MemoryStorage):
 
     def around(self, verb: str) -> AbstractContextManager[object]:
         """See the memory backend."""
-        return self._reading() if verb in _READING else self._writing()
+        return self._reading() if verb in READING else self._writing()
 
     @contextmanager
     def batch(self, *, durable: bool = True) -> Iterator[None]:  # noqa: ARG002 -- all batches are

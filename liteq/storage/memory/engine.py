@@ -15,6 +15,17 @@ from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, re
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
+READING = frozenset(
+    {
+        "consumers", "counter", "counts", "data_of", "dead", "ended", "ends_of", "entries", "entry",
+        "expired", "held", "history", "hits", "is_claimed", "is_live", "locks", "next_due", "paused",
+        "peek_result", "pending", "pending_count", "progress", "result_count", "results", "revocations",
+        "revoked_claims", "running", "running_count", "scheduled", "scheduled_count", "standing",
+        "timetable_version", "top_priority", "waiting_count",
+    }
+)  # fmt: skip
+"""The verbs that change nothing."""
+
 
 def _surrounded(verb: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(verb)
