@@ -59,6 +59,10 @@ __all__ = [
 
 _OF_MEMORY = ("expire_time", "history", "history_age")  # of the options of any storage
 
+# Names of huey 0.3 to 1.
+AsyncData = TaskResultWrapper = Result
+QueueTask, QueuePeriodicTask = Task, PeriodicTask
+
 _signature = signature_of  # the name that applications import
 
 

@@ -135,3 +135,34 @@ def test_the_contract_of_storage_has_all_verbs():
     documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     verbs = Storage.__abstractmethods__ | {"batch", "sync", "maintain", "prune"}
     assert sorted(documented) == sorted(verbs)
+
+
+OLDER_NAMES = """
+Invoker BaseConfiguration QUEUE RESULT_STORE TASK_STORE PERIODIC THREADS LOGFILE LOGLEVEL BACKOFF INITIAL_DELAY
+MAX_DELAY UTC BaseQueue BaseDataStore BaseSchedule BaseEventEmitter RedisQueue RedisBlockingQueue RedisDataStore
+RedisSchedule RedisEventEmitter RedisHuey read_timeout write read remove flush __len__ blocking put get peek add emit
+EmptyData queue_command periodic_command task periodic_task retries_as_argument include_task crontab schedule
+convert_utc call_local task_class revoke restore is_revoked AsyncData TaskResultWrapper QueueTask then TaskWrapper
+store_none always_eager result_store DataStoreTimeout QueueException EVENT_LOCKED run_huey HUEY HUEY_CONFIG db_task
+db_periodic_task enqueued scheduled revoked started finished error retrying status id retries retry_delay
+execute_time traceback lock_task huey_consumer enqueue
+"""
+"""All that the manuals of huey 0.3, 0.4 and 1 name."""
+
+
+@pytest.mark.parametrize("name", OLDER_NAMES.split())
+def test_the_older_names_are_told(name: str):
+    text = (ROOT / "docs/reference/older-names.md").read_text()
+    assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)
+
+
+def test_the_names_that_still_work_do():
+    for module, name in (
+        ("liteq.api", "AsyncData"),
+        ("liteq.api", "TaskResultWrapper"),
+        ("liteq.api", "QueueTask"),
+        ("liteq.exceptions", "DataStoreTimeout"),
+        ("liteq.exceptions", "QueueException"),
+    ):
+        assert f"**`{module}.{name}`**" in (ROOT / "docs/reference/older-names.md").read_text()
+        assert hasattr(importlib.import_module(module), name)
