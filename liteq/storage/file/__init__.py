@@ -25,7 +25,7 @@ happened. Then the steps are taken, and `journal` is removed. All of this under 
 whoever looks at the folder holds a shared one. Locks end with the process that holds them. So whoever gets in
 and finds a journal knows that its writer died between two steps, and takes the steps: those that have been
 taken are seen to be, because each makes its own beginning disappear. Without a journal, what is in `new/` was
-never committed. A batch of a single step needs no journal.
+never committed.
 
 **Power failures.** New files, the journal and each folder with a changed entry are synchronised with the disk
 before the step that relies on them. With `fsync=False` nothing is: that survives the death of any process,
