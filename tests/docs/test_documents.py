@@ -166,3 +166,8 @@ def test_the_names_that_still_work_do():
     ):
         assert f"**`{module}.{name}`**" in (ROOT / "docs/reference/older-names.md").read_text()
         assert hasattr(importlib.import_module(module), name)
+
+
+def test_the_defaults_of_a_folder_are_those_of_the_code(tmp_path: Path):
+    rows = {row[0]: row[2] for row in table(ROOT / "docs/reference/backends.md", "option")}
+    assert rows["`history`"] == f"{liteq.FileHuey(path=tmp_path).storage.retention.entries:,}"
