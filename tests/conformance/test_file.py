@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from liteq.exceptions import ConfigurationError, StorageDamaged, StorageError, StorageFull
+from liteq.exceptions import ConfigurationError, StorageBusy, StorageDamaged, StorageError, StorageFull
 from liteq.messages import Disposition, Outcome, Revocation, Settlement
 from liteq.storage.base import Storage
 from liteq.storage.file import FileStorage
@@ -279,6 +279,8 @@ def test_a_repeated_value_still_wakes(storage: FileStorage) -> None:
 def test_options() -> None:
     with pytest.raises(ConfigurationError, match="path"):
         FileStorage("huey")
+    with pytest.raises(ConfigurationError, match="timeout"):
+        FileStorage("huey", "x", timeout=-1)
     with pytest.raises(ConfigurationError, match="filename"):
         FileStorage("huey", "x", filename="y")
     FileStorage("huey", "x", levels=2, use_thread_lock=True, history=5, expire_time=3)
@@ -332,6 +334,39 @@ def test_the_folder_is_removed_while_it_is_in_use(
     assert storage.pending() == []
     put(storage, "c")
     assert opened().pending() == storage.pending() == [b"c"]
+
+
+def test_a_lock_that_others_hold_for_too_long(opened: Callable[..., FileStorage]) -> None:
+    holder, waiting = opened(), opened(timeout=0.05)
+    with holder.batch():
+        put(holder, "a")
+        assert waiting.pending() == []
+        with pytest.raises(StorageBusy, match="queues/huey.*timeout"):
+            put(waiting, "b")
+    put(waiting, "b")
+    assert holder.pending() == [b"a", b"b"]
+
+
+def test_signals_come_when_the_lock_is_free(storage: FileStorage) -> None:
+    came = []
+
+    def handler(*_: object) -> None:
+        came.append(storage._inside)
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with suppress(TimeoutError), storage.batch():
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            for number in range(50):
+                put(storage, str(number))
+            while not signal.sigpending():
+                pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert came == [False]
+    assert storage.pending_count() == 50
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
 def test_the_state_is_for_people(storage: FileStorage) -> None:

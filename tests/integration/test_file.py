@@ -27,6 +27,12 @@ def oversleep():
     time.sleep(60)
 
 
+@huey.task(timeout=0.05)
+def write_for_ever():
+    while True:
+        huey.put("key", time.time())
+
+
 @huey.task()
 def large():
     return "x" * 3_000_000
@@ -171,3 +177,12 @@ def test_a_stop_gives_back_what_is_interrupted(app, consume):
     os.kill(consumer.pid, signal.SIGTERM)
     assert consumer.wait() == 5
     assert [task.name for task in app.huey.pending()] == ["hold"]
+
+
+def test_a_task_that_is_stopped_in_the_middle_of_a_verb_leaves_no_lock(app, consume):
+    consumer = consume("-w", "2")
+    for stopped in [app.write_for_ever() for _ in range(20)]:
+        with pytest.raises(TaskException, match="TaskTimeout"):
+            get(stopped)
+    assert get(app.add(1, 2)) == 3
+    assert consumer.stop() == 0

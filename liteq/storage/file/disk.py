@@ -8,11 +8,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from liteq.exceptions import StorageDamaged, StorageError, StorageFull
 from liteq.storage.file import layout
+from liteq.storage.file.flock import held
 from liteq.storage.file.steps import Put, Step
 
 _FOLDERS = (*layout.MESSAGES, *layout.OTHERS, "new")
@@ -26,14 +27,17 @@ class Disk:
     Args:
         folder: the folder.
         synchronous: wait for the disk, so that what is committed survives a power failure.
+        timeout: seconds to wait for a lock.
 
     Raises:
+        StorageBusy: if a lock was not free for so long.
         StorageFull: if there is no room.
         StorageError: if the folder can't be used; it says why.
     """
 
-    def __init__(self, folder: Path, *, synchronous: bool) -> None:
+    def __init__(self, folder: Path, *, synchronous: bool, timeout: float) -> None:
         self.folder = folder
+        self._timeout = timeout
         self._synchronous = synchronous
         self._lock = self._gate = _CLOSED
         self._opened = 0
@@ -178,6 +182,9 @@ class Disk:
             finally:
                 os.close(fd)
 
+    def _held(self, fd: int, kind: int) -> AbstractContextManager[None]:
+        return held(str(self.folder), fd, kind, self._timeout)
+
     def _path(self, path: str) -> str:
         return f"{self.folder}/{path}"
 
@@ -208,14 +215,3 @@ class Disk:
             raise StorageDamaged(
                 f"{self.folder}/{path}: it is damaged, or none that liteq wrote; remove it ({error!r})"
             ) from error
-
-    @contextmanager
-    def _held(self, fd: int, kind: int) -> Iterator[None]:
-        pid = os.getpid()
-        with self._told():
-            fcntl.flock(fd, kind)
-        try:
-            yield
-        finally:
-            if os.getpid() == pid:  # a child that was forked inside has closed it, and must not free it
-                fcntl.flock(fd, fcntl.LOCK_UN)

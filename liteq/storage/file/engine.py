@@ -32,6 +32,7 @@ class FileStorage(MemoryStorage):
         name: the queue; each has a folder of its own in `path`.
         path: the folder, which is made with mode 0700 on first use.
         fsync: whether what is committed survives a power failure; the death of any process it always does.
+        timeout: seconds to wait for another process's lock.
         levels: accepted; there is one level of folders.
         use_thread_lock: accepted; threads and processes are kept apart always.
         expire_time: seconds after which the results of tasks expire; None: they stay until they are read.
@@ -51,6 +52,7 @@ class FileStorage(MemoryStorage):
         path: Any = None,
         *,
         fsync: bool = True,
+        timeout: float = 60,
         levels: int = 2,
         use_thread_lock: bool = False,
         history: int = _KEPT_BY_DEFAULT,
@@ -63,6 +65,7 @@ class FileStorage(MemoryStorage):
         # Unlike Path, it takes `..` away.
         self.folder = Path(os.path.abspath(path)) / layout.name_of(name)  # noqa: PTH100
         self._synchronous = fsync
+        self._timeout = _checked_timeout(timeout)
         self._work_bell = Bell(str(self.folder / "bell"))
         self._done_bell = Bell(str(self.folder / "done"))
         self._start_anew()
@@ -72,7 +75,7 @@ class FileStorage(MemoryStorage):
         """As if just made; what another process was doing with this one's memory does not count."""
         self._lock = threading.RLock()
         self._changes = Changes(self._lock)
-        self._disk = Disk(self.folder, synchronous=self._synchronous)
+        self._disk = Disk(self.folder, synchronous=self._synchronous, timeout=self._timeout)
         self._inside = self._result_stored = False
         self._seen = -1
         self._stored = mirror.nothing()
@@ -189,6 +192,12 @@ class FileStorage(MemoryStorage):
         if self._result_stored or any(map(ends_tasks, todo)):
             woken.append(self._done_bell)
         return woken
+
+
+def _checked_timeout(timeout: object) -> float:
+    if not isinstance(timeout, int | float) or not 0 <= timeout < 1e9:
+        raise ConfigurationError(f"timeout must be a number of seconds, zero or more, not {timeout!r}")
+    return timeout
 
 
 _storages: weakref.WeakSet[FileStorage] = weakref.WeakSet()
