@@ -21,8 +21,9 @@ _INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGUSR1, 
 def held(path: str, fd: int, kind: int, timeout: float) -> Iterator[None]:
     """Hold a lock on a file, which is open as `fd`, shared or exclusive (LOCK_SH, LOCK_EX).
 
-    Signals wait until it is free again: an exception that they raise here or there, in this thread, could
-    otherwise leave the lock with a process that lives on, and all others waiting.
+    Signals wait until it is free again: an exception that they raise between any two steps could otherwise
+    leave the lock with a process that lives on, and all others waiting. Where the process has other threads,
+    one of these may take the signal, and the exception come all the same.
 
     Raises:
         StorageBusy: if it was not free for `timeout` seconds.
