@@ -6,11 +6,12 @@ import traceback
 from typing import Any, cast
 
 from liteq import clock, signals
+from liteq import storage as backends
 from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
-from liteq.direct import DirectExecution
+from liteq.direct import DirectExecution, HeldBack
 from liteq.enqueueing import Enqueueing
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.hooks import Hooks
@@ -29,6 +30,7 @@ from liteq.results import EmptyData, Result
 from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
+from liteq.storage.blackhole import BlackHoleStorage
 from liteq.storage.memory import MemoryStorage
 from liteq.submission import BUILT_IN, Executed, Submission, pickled_exception
 from liteq.tasks import PeriodicTask, Task, signature_of
@@ -36,8 +38,10 @@ from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
 
 __all__ = [
+    "BlackHoleHuey",
     "ChordResult",
     "EmptyData",
+    "FileHuey",
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
@@ -52,6 +56,12 @@ __all__ = [
     "crontab",
     "group",
 ]
+
+_OF_MEMORY = ("expire_time", "history", "history_age")  # of the options of any storage
+
+# Names of huey 0.3 to 1.
+AsyncData = TaskResultWrapper = Result
+QueueTask, QueuePeriodicTask = Task, PeriodicTask
 
 _signature = signature_of  # the name that applications import
 
@@ -92,6 +102,7 @@ class Huey(
     """
 
     storage_class: type[Storage] | None = None
+    _backend = "SqliteStorage"  # if that is None; it is loaded only where it is used
 
     def __init__(
         self,
@@ -126,7 +137,8 @@ class Huey(
         self.hooks = Hooks()
         self.signals = signals.Signal()
         self.in_flight: set[Task] = set()
-        self._immediate = immediate
+        self._immediate = bool(immediate)
+        self._held_back: list[HeldBack] = []
         self._direct_owner: tuple[int, int] | None = None
         self.storage = self.create_storage()
         check_max_payload(max_payload, self.storage)
@@ -140,8 +152,9 @@ class Huey(
         return self.get_storage(**self.storage_kwargs)
 
     def get_immediate_storage(self) -> Storage:
-        """The storage of immediate mode."""
-        return MemoryStorage(self.name)
+        """The storage of immediate mode: in memory, with what it has of the options of the real one."""
+        options = {name: self.storage_kwargs[name] for name in _OF_MEMORY if name in self.storage_kwargs}
+        return MemoryStorage(self.name, **options)
 
     def get_storage(self, **kwargs: Any) -> Storage:
         """The real storage.
@@ -149,11 +162,7 @@ class Huey(
         Raises:
             ConfigurationError: for an option that the backend does not know.
         """
-        if self.storage_class is None:
-            from liteq.storage.sqlite import SqliteStorage  # apsw is loaded only where it is used
-
-            return SqliteStorage(self.name, **kwargs)
-        backend: Any = self.storage_class
+        backend: Any = self.storage_class or getattr(backends, self._backend)
         return cast("Storage", backend(self.name, **kwargs))  # each backend has options of its own
 
     @property
@@ -163,11 +172,18 @@ class Huey(
 
     @immediate.setter
     def immediate(self, value: bool) -> None:
-        if value != self._immediate:
-            self._immediate = value
-            if self.immediate_use_memory:
-                self.storage = self.create_storage()
-                self._direct_owner = None
+        before, self._immediate = self._immediate, bool(value)
+        if self._immediate == before or not self.immediate_use_memory:
+            return
+        left = self.storage
+        try:
+            self.storage = self.create_storage()
+        except BaseException:
+            self._immediate = before
+            raise
+        left.close()
+        self._direct_owner = None
+        self._held_back.clear()
 
     # Messages
 
@@ -242,7 +258,19 @@ class SqliteHuey(Huey):
     """A queue in a SQLite file; see `liteq.storage.sqlite.SqliteStorage` for its options."""
 
 
+class FileHuey(Huey):
+    """A queue in a folder, for tests and development: see `liteq.storage.file.FileStorage`."""
+
+    _backend = "FileStorage"
+
+
 class MemoryHuey(Huey):
     """A queue in memory, of this process alone: for immediate mode and tests."""
 
     storage_class = MemoryStorage
+
+
+class BlackHoleHuey(Huey):
+    """A queue in which everything vanishes; a call is checked, and then forgotten."""
+
+    storage_class = BlackHoleStorage

@@ -91,6 +91,10 @@ class UnknownTask(HueyException):
     """A message names a task that this application has not declared."""
 
 
+QueueException = UnknownTask
+"""The name of huey 0.3 to 1."""
+
+
 class StorageError(HueyException):
     """The storage could not do what was asked; the message names the file and what to do."""
 

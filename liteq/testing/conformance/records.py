@@ -8,8 +8,7 @@ from liteq import clock
 from liteq.messages import Attempted, ClaimKey, Disposition, Outcome, Revocation, Settlement
 from liteq.storage.base import Storage
 from liteq.storage.contract.records import Counts, Entry, Progress, Retention, Running, Standing, Start
-
-from .building import NOW, SECOND, claim, claim_one, counts, message, put, settle
+from liteq.testing.conformance.building import NOW, SECOND, claim, claim_one, counts, message, put, settle
 
 HERE = Attempted(NOW - 3 * SECOND, 2 * SECOND, 4711)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from liteq.messages import Disposition, Revocation
 from liteq.storage.base import Storage
-
-from .building import (
+from liteq.testing.conformance.building import (
     NOW,
     PATIENCE,
     SECOND,
@@ -19,7 +18,7 @@ from .building import (
     settle,
     settlement,
 )
-from .test_queue import ODD_IDS
+from liteq.testing.conformance.queue import ODD_IDS
 
 LATER = NOW + SECOND
 

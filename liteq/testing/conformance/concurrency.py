@@ -6,8 +6,18 @@ import pytest
 
 from liteq.messages import Disposition
 from liteq.storage.base import Storage
-
-from .building import NOW, at_once, claim, claim_one, counts, identity, ids, message, put, settle
+from liteq.testing.conformance.building import (
+    NOW,
+    at_once,
+    claim,
+    claim_one,
+    counts,
+    identity,
+    ids,
+    message,
+    put,
+    settle,
+)
 
 THREADS = 8
 

@@ -6,8 +6,17 @@ import pytest
 
 from liteq.messages import Disposition, Revocation
 from liteq.storage.base import Storage
-
-from .building import LEASE, NOW, claim, claim_one, identity, ids, message, put, settle
+from liteq.testing.conformance.building import (
+    LEASE,
+    NOW,
+    claim,
+    claim_one,
+    identity,
+    ids,
+    message,
+    put,
+    settle,
+)
 
 FOREVER = Revocation()
 ONCE = Revocation(once=True)

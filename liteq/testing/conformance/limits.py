@@ -7,13 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from liteq.storage.base import Instant, Storage
-from liteq.storage.memory import MemoryStorage
-
-from .building import NOW, PATIENCE, at_once, message
+from liteq.testing.conformance.building import NOW, PATIENCE, at_once, message
 
 START = Instant("boot-1", 1_000_000, NOW)
 
@@ -145,27 +141,6 @@ def test_no_span_holds_too_many_whoever_makes_them(storage: Storage) -> None:
     assert all(later - earlier >= per for earlier, later in zip(made, made[limit:], strict=False))
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.integers(1, 4),
-    st.integers(1, 50),
-    st.lists(st.integers(0, 30), max_size=60),
-)
-def test_the_log_is_exact(limit: int, per: int, pauses: list[int]) -> None:
-    """Against the definition: refused if and only if `limit` were made in the last `per`."""
-    storage, made, now = MemoryStorage(), [], 0
-    for pause in pauses:
-        now += pause
-        wait = hit(storage, later(now), limit, per)
-        recent = [moment for moment in made if now - moment < per]
-        assert (wait > 0) == (len(recent) >= limit)
-        if wait:
-            assert wait == recent[-limit] + per - now
-        else:
-            made.append(now)
-    assert all(b - a >= per for a, b in zip(made, made[limit:], strict=False))
-
-
 def test_old_hits_take_no_room(storage: Storage) -> None:
     for moment in range(50):
         assert hit(storage, later(moment), limit=5, per=5) == 0
@@ -173,8 +148,6 @@ def test_old_hits_take_no_room(storage: Storage) -> None:
 
 
 def test_hits_that_are_over_are_pruned(storage: Storage) -> None:
-    if not storage.capabilities.durable:
-        pytest.skip("they take no room that matters")
     for moment in range(5):
         hit(storage, later(moment), limit=10)
         hit(storage, Instant("boot-0", 50 + moment, NOW + moment), limit=10, name="earlier boot")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import selectors
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from liteq.messages import Disposition, Revocation
 from liteq.storage.base import Storage, WakeSource
-
-from .building import (
+from liteq.testing.conformance.building import (
     LEASE,
     NOW,
     PATIENCE,
@@ -185,16 +184,6 @@ def test_what_is_durable_outlives_its_connections(
 
 
 # Waking consumers
-
-
-@pytest.fixture
-def source(storage: Storage) -> Iterator[WakeSource]:
-    """What a consumer waits for."""
-    found = storage.work_source()
-    if found is None:
-        pytest.skip("this backend is polled")
-    yield found
-    found.close()
 
 
 def is_readable(source: WakeSource, timeout: float) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from liteq.messages import Disposition
 from liteq.storage.base import Storage
-
-from .building import NOW, claim, claim_one, counts, message, put, settle
+from liteq.testing.conformance.building import NOW, claim, claim_one, counts, message, put, settle
 
 
 def test_an_id_is_live_until_its_message_ends(storage: Storage, owner: int) -> None:

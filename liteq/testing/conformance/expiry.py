@@ -5,8 +5,7 @@ from __future__ import annotations
 from liteq import clock
 from liteq.messages import Disposition
 from liteq.storage.base import Instant, Storage
-
-from .building import NOW, claim_one, put, settle, settlement
+from liteq.testing.conformance.building import NOW, claim_one, put, settle, settlement
 
 HOUR = 3600 * clock.SECOND
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from liteq.storage.base import Storage
-
-from .building import identity
+from liteq.testing.conformance.building import identity
 
 
 def test_a_registered_consumer_is_listed_until_it_is_struck_off(storage: Storage) -> None:

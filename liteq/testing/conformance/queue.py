@@ -8,8 +8,7 @@ import random
 import pytest
 
 from liteq.storage.base import Storage, Taken
-
-from .building import NOW, SECOND, claim, claim_one, counts, ids, message, put
+from liteq.testing.conformance.building import NOW, SECOND, claim, claim_one, counts, ids, message, put
 
 ODD_IDS = ["tâche ✓", "仕事", "𝄞 'quoted\" \\ ;--", "%_*?", " ", "two\nlines"]
 
@@ -243,3 +242,10 @@ def test_after_close_the_next_verb_opens_anew(storage: Storage, owner: int) -> N
     assert ids(claim(storage, owner, now=NOW + 1)) == ["a", "b"]
     storage.close()
     assert counts(storage) == {"claimed": 2}
+
+
+def test_what_the_batch_stopped_at_is_first_in_the_next(storage: Storage, owner: int) -> None:
+    put(storage, "a", message("B", at_most_once=True), "c")
+    assert ids(claim(storage, owner, startable=1)) == ["a"]
+    assert ids(claim(storage, owner, startable=0)) == []
+    assert ids(claim(storage, owner, startable=1)) == ["B", "c"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liteq.messages import Disposition
-
-from .building import NOW, claim, counts, ids, message, put, settle
+from liteq.testing.conformance.building import NOW, claim, counts, ids, message, put, settle
 
 MANY = 5_000
 """More than a claim parks, or brings back, in one go."""

@@ -9,8 +9,18 @@ import pytest
 
 from liteq.messages import ClaimKey, Disposition, EndKind, Join, MemberEnd, Outcome, Revocation, Settlement
 from liteq.storage.base import Storage
-
-from .building import NOW, SECOND, at_once, claim, claim_one, counts, ids, message, put, settle
+from liteq.testing.conformance.building import (
+    NOW,
+    SECOND,
+    at_once,
+    claim,
+    claim_one,
+    counts,
+    ids,
+    message,
+    put,
+    settle,
+)
 
 VALUE, ERROR, SKIPPED = EndKind
 

@@ -6,8 +6,19 @@ import pytest
 
 from liteq.messages import BACK, ClaimKey, Disposition, Settlement
 from liteq.storage.base import DeadTask, Storage
-
-from .building import LEASE, NOW, claim, claim_one, counts, identity, ids, message, put, settle, settlement
+from liteq.testing.conformance.building import (
+    LEASE,
+    NOW,
+    claim,
+    claim_one,
+    counts,
+    identity,
+    ids,
+    message,
+    put,
+    settle,
+    settlement,
+)  # fmt: skip
 
 ENDS = list(Disposition)
 
@@ -332,10 +343,3 @@ def test_a_batch_stops_before_an_at_most_once_task_that_could_not_start(
     put(storage, *(message(id, at_most_once=id.isupper()) for id in "abCdE"))
     assert ids(claim(storage, owner, startable=startable)) == claimed.split()
     assert storage.pending_count() == 5 - len(claimed.split())
-
-
-def test_what_the_batch_stopped_at_is_first_in_the_next(storage: Storage, owner: int) -> None:
-    put(storage, "a", message("B", at_most_once=True), "c")
-    assert ids(claim(storage, owner, startable=1)) == ["a"]
-    assert ids(claim(storage, owner, startable=0)) == []
-    assert ids(claim(storage, owner, startable=1)) == ["B", "c"]

@@ -8,8 +8,7 @@ import pytest
 
 from liteq.messages import ClaimKey, Disposition
 from liteq.storage.base import Holder, Instant, Storage
-
-from .building import LEASE, NOW, at_once, claim, claim_one, identity, put, settle
+from liteq.testing.conformance.building import LEASE, NOW, at_once, claim, claim_one, identity, put, settle
 
 T = 700_000_000
 """A time of the monotonic clock."""

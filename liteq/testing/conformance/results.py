@@ -9,10 +9,17 @@ from collections.abc import Callable
 import pytest
 
 from liteq import clock
-from liteq.messages import ClaimKey, Disposition
 from liteq.storage.base import Storage
-
-from .building import NOW, PATIENCE, at_once, claim_one, message, put, settle, settlement
+from liteq.testing.conformance.building import (
+    NOW,
+    PATIENCE,
+    at_once,
+    claim_one,
+    message,
+    put,
+    settle,
+)
+from liteq.testing.conformance.fixtures import Change
 
 KEYS = ["key", "clé ✓ 𝄞", "", "r:a", "'\"\\"]
 
@@ -103,25 +110,6 @@ def test_a_value_that_is_put_over_an_expiring_one_stays(storage: Storage) -> Non
 
 
 # Waiting
-
-Change = Callable[[Storage, ClaimKey], object]
-
-
-CHANGES: dict[str, Change] = {
-    "done": lambda storage, key: settle(storage, key, results=(("key", b"value"),)),
-    "done without a result": settle,
-    "dead": lambda storage, key: settle(storage, key, Disposition.DEAD, results=(("key", b"value"),)),
-    "apply": lambda storage, key: storage.apply(settlement(key, results=(("key", b"value"),)), NOW),
-    "put_result": lambda storage, _: storage.put_result("key", b"value"),
-    "put_if_empty": lambda storage, _: storage.put_if_empty("key", b"value", now=NOW),
-    "flush": lambda storage, _: storage.flush(),
-}
-
-
-@pytest.fixture(params=CHANGES)
-def change(request: pytest.FixtureRequest) -> Change:
-    """Something after which a waiter has to look again."""
-    return CHANGES[request.param]
 
 
 def wait_while(storage: Storage, make_change: Callable[[], object]) -> bool:

@@ -7,8 +7,7 @@ import selectors
 import pytest
 
 from liteq.storage.base import Storage
-
-from .building import NOW, SECOND, at_once, put
+from liteq.testing.conformance.building import NOW, SECOND, at_once, put
 
 DAY = 86_400 * SECOND
 THREADS = 8

@@ -2,72 +2,40 @@
 
 from __future__ import annotations
 
-import tempfile
+import itertools
 from contextlib import suppress
-from pathlib import Path
 
 import hypothesis.strategies as st
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from liteq.messages import Claim, ClaimKey, Disposition, EndKind, Join, Message, Revocation
+from liteq.messages import Claim, ClaimKey, Join, Message, Revocation
 from liteq.storage.base import Holder, Instant, Storage, Taken
-
-from .building import LEASE, NOW, SECOND, identity, message, settlement
-from .conftest import BACKENDS
-from .model import CLAIMED, DEAD, READY, SCHEDULED, WAITING, Model, Row
-
-NAMES = ("app.one", "app.two")
-RECENT = 10
-
-ids = st.integers(0, RECENT - 1).map(lambda number: f"recent{number}")
-"""Stand for the ids that were used last; `Comparison.real` says which."""
-due = st.none() | st.integers(-2, 8).map(lambda seconds: NOW + seconds * SECOND)
-revocation = st.builds(
-    Revocation, until=st.none() | st.integers(-2, 8).map(lambda s: NOW + s * SECOND), once=st.booleans()
+from liteq.testing.conformance.building import LEASE, NOW, SECOND, identity, message, settlement
+from liteq.testing.conformance.drawing import (
+    NAMES,
+    RECENT,
+    batches,
+    ends,
+    ids,
+    keys,
+    locks,
+    outcomes,
+    revocation,
 )
-keys = ids | st.sampled_from([f"rt:{name}" for name in NAMES])
-columns = st.fixed_dictionaries(
-    {
-        "name": st.sampled_from(NAMES),
-        "priority": st.integers(-1, 2),
-        "due": due,
-        "at_most_once": st.booleans(),
-        "chain": st.lists(ids, max_size=2).map(tuple),
-        "attempt": st.integers(0, 2),
-        "joins": st.none() | st.tuples(ids, st.integers(0, 2)),
-        "gathers": st.none() | st.integers(0, 2),
-    }
-)
-locks = st.builds(
-    Holder,
-    name=st.sampled_from("ab"),
-    token=st.sampled_from("xyz"),
-    process=st.sampled_from([1, 2]).map(identity),
-)
-batches = st.lists(columns, max_size=4)
-outcomes = st.fixed_dictionaries(
-    {
-        "disposition": st.sampled_from(Disposition),
-        "status": st.sampled_from(["complete", "retrying", "crashed"]),
-        "results": st.lists(st.tuples(ids, st.binary(max_size=3)), max_size=2).map(tuple),
-    }
-)
-
-
-ends = st.tuples(st.integers(0, 2), st.sampled_from(EndKind), st.binary(max_size=3))
+from liteq.testing.conformance.fixtures import MakeStorage
+from liteq.testing.conformance.model import CLAIMED, DEAD, READY, SCHEDULED, WAITING, Model, Row
 
 
 class Comparison(RuleBasedStateMachine):
     """The model and a backend, given the same verbs."""
 
-    backend: str
+    make_storage: MakeStorage
+    names = itertools.count()
 
     @initialize()
     def open(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.storage: Storage = BACKENDS[self.backend](Path(self.folder.name), "huey")
+        self.storage: Storage = self.make_storage(f"example-{next(self.names)}")  # none has been used before
         self.model = Model()
         self.owners = [self.storage.register(identity(pid)) for pid in (1, 2)]
         self.now, self.monotonic = NOW, LEASE
@@ -77,7 +45,6 @@ class Comparison(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "storage"):
             self.storage.close()
-            self.folder.cleanup()
 
     def fresh(self, batch: list[dict[str, object]]) -> list[Message]:
         """Messages with ids of their own, some of which are those that everything else is about."""
@@ -339,9 +306,8 @@ def wanted(row: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_backend_does_what_the_model_does(backend: str) -> None:
-    machine = type(f"Comparison_{backend}", (Comparison,), {"backend": backend})
+def test_a_backend_does_what_the_model_does(make_storage: MakeStorage) -> None:
+    machine = type("ComparisonOfBackend", (Comparison,), {"make_storage": staticmethod(make_storage)})
     run_state_machine_as_test(
         machine,
         settings=settings(
