@@ -317,8 +317,10 @@ def test_a_batch_that_was_stopped_before_its_end_is_undone(storage: Storage) -> 
     if not storage.capabilities.durable:
         pytest.skip("there is nothing to undo in memory")
     put(storage, "before")
-    storage.batch().__enter__()  # its end never comes
+    batch = storage.batch()
+    batch.__enter__()
     put(storage, "within")
+    del batch  # its end never comes
     storage.abandon()
     storage.abandon()
     put(storage, "after")
