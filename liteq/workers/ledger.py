@@ -91,10 +91,11 @@ class Ledger:
         settlements = self._settlements
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
         to_sync = bool(settlements) or self._beat.is_due(now)
-        makes_ready = any(map(_makes_ready, settlements))
-        self._news = self._news or makes_ready or self._is_due(now)
-        claims_too = claiming and (makes_ready or self._has_reason(now, room))
+        arrives = any(map(_makes_ready, settlements)) or self._is_due(now) or self._beat.is_due(now)
+        self._news = self._news or arrives
+        claims_too = claiming and (arrives or self._has_reason(now, room))
         claims: list[Claim] = []
+        left = False
         with self._storage.batch(durable=False):
             held = self._storage.settle(settlements, now) if settlements else []
             if claims_too:
@@ -104,15 +105,19 @@ class Ledger:
                 claims = self._storage.claim(
                     self._owner, room, now=now, lease=lease, startable=idle, inline=MAX_PAYLOAD
                 )
-            if claims_too or makes_ready:
+                # One that runs at most once waits for a worker that is idle, and all behind it wait, too.
+                left = room <= len(claims) or (
+                    idle <= len(claims) and self._storage.top_priority() is not None
+                )
+            if claims_too or arrives:
                 self._due = self._storage.next_due()
         self._settlements = []
         self._claimed.extend(claims)
         self._to_sync = self._to_sync or to_sync or any(claim.at_most_once for claim in claims)
         if claims_too:
             self._beat.fired(now)
-        # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
-        self.look = room <= len(claims) if claims_too and room else self.look or makes_ready
+        # With no room, what has become ready in this turn waits for a look; else it is known what is left.
+        self.look = left if claims_too and room else self.look or arrives
         _warn_of_lost(settlements, held)
 
     def overtakes(self, pool: Pool) -> bool:
