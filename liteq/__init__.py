@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from liteq.api import Huey, MemoryHuey, SqliteHuey
+from liteq.api import (
+    Huey,
+    MemoryHuey,
+    PriorityRedisExpireHuey,
+    PriorityRedisHuey,
+    RedisExpireHuey,
+    RedisHuey,
+    SqliteHuey,
+)
 from liteq.canvas import chord, group
 from liteq.exceptions import (
     CancelExecution,
@@ -43,7 +51,11 @@ __all__ = [
     "HueyException",
     "MemoryHuey",
     "PeriodicTask",
+    "PriorityRedisExpireHuey",
+    "PriorityRedisHuey",
     "RateLimitExceeded",
+    "RedisExpireHuey",
+    "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultTimeout",

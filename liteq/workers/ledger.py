@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, Settlement
+from liteq.storage.base import ClaimOrder
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
 from liteq.workers.shared import Journal
@@ -74,29 +74,27 @@ class Ledger:
 
     def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
+        order = ClaimOrder(room, self._lease, idle, MAX_PAYLOAD) if claiming else None
+        if claiming:
+            self._fire(now)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
-        durable = bool(settlements) or self._beat.is_due(now)
-        claims: list[Claim] = []
-        with self._storage.batch(durable=durable):
-            held = self._storage.settle(settlements, now) if settlements else []
-            if claiming:
-                self._beat.fire(now)
-                # From now on: this turn may have waited long for its transaction.
-                lease = clock.monotonic() + self._lease
-                claims = self._storage.claim(
-                    self._owner, room, now=now, lease=lease, startable=idle, inline=MAX_PAYLOAD
-                )
-            self._due = self._storage.next_due()
+        durable = bool(settlements)
+        held, claims, self._due = self._storage.turn(self._owner, settlements, order, now, durable=durable)
         self._settlements = []
         self._claimed.extend(claims)
         # What is still to be handed out from before, because the disk failed then, is still to be synced.
         self._to_sync = not durable and (self._to_sync or any(claim.at_most_once for claim in claims))
         self._journal.clear()
-        if claiming:
-            self._beat.fired(now)
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
         self.look = room <= len(claims) if claiming and room else self.look or bool(settlements)
         _warn_of_lost(settlements, held)
+
+    def _fire(self, now: int) -> None:
+        """Enqueue the periodic tasks that are due, before anything is claimed."""
+        if self._beat.is_due(now) or self._beat.is_stale(now):
+            with self._storage.batch():
+                self._beat.fire(now)
+        self._beat.fired(now)
 
     def outranks(self, pool: Pool) -> bool:
         """Whether a ready task has a higher priority than the lowest of those that wait inside workers."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from liteq.storage.base import Storage
+from tests.servers import redis_server
 
 from .building import identity
 
@@ -24,7 +25,17 @@ def _sqlite(tmp_path: Path, name: str) -> Storage:
     return SqliteStorage(name, str(tmp_path / "queue.db"), durability="off")
 
 
-BACKENDS: dict[str, Callable[[Path, str], Storage]] = {"memory": _memory, "sqlite": _sqlite}
+_databases: dict[Path, int] = {}
+
+
+def _redis(tmp_path: Path, name: str) -> Storage:
+    from liteq.storage.redis import RedisStorage
+
+    database = _databases.setdefault(tmp_path, len(_databases))
+    return RedisStorage(name, url=redis_server().url, db=database)
+
+
+BACKENDS: dict[str, Callable[[Path, str], Storage]] = {"memory": _memory, "sqlite": _sqlite, "redis": _redis}
 
 OpenQueue = Callable[..., Storage]
 

@@ -1,0 +1,166 @@
+-- Messages: their records, their places, the ids that are live.
+--
+-- message: place → "attempt crashes once length JSON", the JSON being [id, name, priority, chain, joins,
+-- gathers, due]; data: place → bytes; ids: id → its places; chained: id → how many messages carry it as a
+-- later stage.
+
+local function unpack_record(record)
+  local attempt, crashes, once, length, json = record:match('^(%d+) (%d+) (%d) (%d+) (.*)$')
+  local id, name, priority, chain, joins, gathers, due = unpack(cjson.decode(json))
+  return {
+    attempt = tonumber(attempt), crashes = tonumber(crashes), once = once, length = length, json = json,
+    id = id, name = name, priority = priority, chain = chain, joins = joins,
+    gathers = gathers ~= cjson.null and gathers or nil, due = due ~= cjson.null and due or nil,
+  }
+end
+
+local function pack_record(m)
+  return m.attempt .. ' ' .. m.crashes .. ' ' .. m.once .. ' ' .. m.length .. ' ' .. m.json
+end
+
+local function message_at(seq) return unpack_record(call('HGET', K.message, seq)) end
+
+local function places_of(id)
+  local places = {}
+  for seq in (call('HGET', K.ids, id) or ''):gmatch('%d+') do places[#places + 1] = seq end
+  return places
+end
+
+-- A stage of a pipeline is live with the message that carries it, unless that is dead.
+local function count_chain(m, by)
+  for _, id in ipairs(m.chain) do
+    if hincrby(K.chained, id, by) == 0 then hdel(K.chained, id) end
+  end
+end
+
+local function is_live(id)
+  for _, seq in ipairs(places_of(id)) do
+    if call('HEXISTS', K.dead, seq) == 0 then return true end
+  end
+  return call('HEXISTS', K.chained, id) == 1
+end
+
+local function make_ready(seq, m)
+  zadd(K.ready, -m.priority, seq)
+  new_work = true
+end
+
+-- Where a message belongs that waits for nothing but its time.
+local function line_up(seq, m, now)
+  if m.due and m.due > now then
+    zadd(K.schedule, m.due, seq)
+    new_work = true
+  else
+    make_ready(seq, m)
+  end
+end
+
+local function read_messages()
+  local list = {}
+  for i = 1, number() do
+    local record = text()
+    list[i] = {record = record, m = unpack_record(record), data = text()}
+  end
+  return list
+end
+
+-- The id of a callback that waits already, or is twice in the list.
+local function callback_that_waits(list)
+  local new = {}
+  for _, it in ipairs(list) do
+    if it.m.gathers and it.m.gathers > 0 then
+      if new[it.m.id] or call('HEXISTS', K.waiting, it.m.id) == 1 then return it.m.id end
+      new[it.m.id] = true
+    end
+  end
+end
+
+local function store_messages(list, now)
+  if #list == 0 then return end
+  local last = hincrby(K.numbers, 'message', #list)
+  for i, it in ipairs(list) do
+    local seq, m = padded(last - #list + i), it.m
+    hset(K.message, seq, it.record)
+    hset(K.data, seq, it.data)
+    local others = call('HGET', K.ids, m.id)
+    hset(K.ids, m.id, others and others .. ' ' .. seq or seq)
+    count_chain(m, 1)
+    if m.gathers and m.gathers > 0 then
+      hset(K.waiting, m.id, seq)
+      hset(K.missing, seq, m.gathers)
+    else
+      line_up(seq, m, now)
+    end
+  end
+end
+
+-- Let nothing be left of a message that has left its line, but for what others know of it.
+local function delete_message(seq, m)
+  hdel(K.message, seq)
+  hdel(K.data, seq)
+  for position = 0, (m.gathers or 0) - 1 do hdel(K.ends, seq .. ':' .. position) end
+  local others = {}
+  for _, place in ipairs(places_of(m.id)) do
+    if place ~= seq then others[#others + 1] = place end
+  end
+  if #others > 0 then hset(K.ids, m.id, table.concat(others, ' ')) else hdel(K.ids, m.id) end
+end
+
+local function refuse(id)
+  return {err = 'LITEQ WAITS ' .. id}
+end
+
+-- put: stores all or none; a callback whose id waits already is refused.
+function write.put()
+  local now, list = number(), read_messages()
+  local waits = callback_that_waits(list)
+  if waits then return refuse(waits) end
+  store_messages(list, now)
+  return 1
+end
+
+-- withdraw: removes ready and scheduled messages on which no others depend; their ids.
+function write.withdraw()
+  local withdrawn = {}
+  for _, id in ipairs(texts()) do
+    local found = false
+    for _, seq in ipairs(places_of(id)) do
+      local m = message_at(seq)
+      if #m.chain == 0 and m.joins == cjson.null and not m.gathers then
+        if zrem(K.ready, seq) or zrem(K.schedule, seq) or zrem(K['parked:' .. m.name], seq) then
+          delete_message(seq, m)
+          found = true
+        end
+      end
+    end
+    if found then withdrawn[#withdrawn + 1] = id end
+  end
+  ended = ended or #withdrawn > 0
+  return withdrawn
+end
+
+-- take_due: removes what is due; for each its data, whether it is a callback, and its members' ends.
+function write.take_due()
+  local now, taken = text(), {}
+  for _, seq in ipairs(call('ZRANGEBYSCORE', K.schedule, '-inf', now)) do
+    local m = message_at(seq)
+    local data, members = call('HGET', K.data, seq), {}
+    for position = 0, (m.gathers or 0) - 1 do
+      local kept = call('HGET', K.ends, seq .. ':' .. position)
+      if kept then members[#members + 1] = kept end
+    end
+    taken[#taken + 1] = {data, m.gathers and 1 or 0, members}
+    zrem(K.schedule, seq)
+    count_chain(m, -1)
+    delete_message(seq, m)
+    ended = true
+  end
+  return taken
+end
+
+function read.next_due()
+  local first = call('ZRANGE', K.schedule, 0, 0, 'WITHSCORES')
+  return first[2] and digits(tonumber(first[2])) or false
+end
+
+function read.is_live() return is_live(text()) and 1 or 0 end
