@@ -275,7 +275,7 @@ class PriorityRedisHuey(RedisHuey):
 
 
 class RedisExpireHuey(RedisHuey):
-    """The same as `RedisHuey`, but reading leaves results where they are: they expire after `expire_time` s."""
+    """The same as `RedisHuey`, but reading leaves results where they are, and they expire."""
 
     storage_defaults: ClassVar[dict[str, Any]] = {
         "priorities": False,

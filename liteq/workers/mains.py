@@ -10,7 +10,7 @@ import time
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageBusy, StorageError, StorageFull
+from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnreachable
 from liteq.identity import Identity, identify
 from liteq.workers import wire
 from liteq.workers.chores import flush_locks
@@ -50,7 +50,10 @@ def dispatcher_main(
             _attend(huey, owner)
         dispatcher = Dispatcher(huey, options, owner, control, board, journal)
     except StorageBusy as error:
-        logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
+        if owner is None and isinstance(error, StorageUnreachable):
+            control.send(wire.Failed(str(error)))
+        else:  # another try may do better
+            logger.error("%s", error)  # noqa: TRY400 -- the text says it all
         return 1
     except StorageError as error:
         control.send(wire.Failed(str(error)))
@@ -60,12 +63,12 @@ def dispatcher_main(
 
 
 def _attend(huey: Huey, owner: int) -> None:
-    """Take over from a dispatcher that died; the workers go on meanwhile, even while the disk is full."""
+    """Take over from a dispatcher that died; the workers go on meanwhile, even while there is no storage."""
     outage = Outage(huey.storage)
     while True:
         try:
             huey.storage.attend(owner, identify())
-        except StorageFull as error:
+        except (StorageFull, StorageUnreachable) as error:
             outage.goes_on(error, clock.monotonic())
             time.sleep(_RETRY_STORAGE_AFTER)
         else:

@@ -8,6 +8,8 @@ import redis
 
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnreachable
 
+_LOADING: Final = "the server is loading its data; wait until it is ready"
+
 _BY_TYPE: Final[tuple[tuple[type[Exception], type[StorageError], str], ...]] = (
     (
         redis.exceptions.AuthenticationError,
@@ -17,12 +19,12 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], type[StorageError], str], ...]] = (
     (
         redis.exceptions.BusyLoadingError,
         StorageBusy,
-        "the server is loading its data; wait until it is ready",
+        _LOADING,
     ),
     (
         redis.exceptions.MaxConnectionsError,
         StorageBusy,
-        "all connections of the pool are in use; allow it more",
+        "all connections are in use; allow the pool more",
     ),
     (
         redis.exceptions.TimeoutError,
@@ -43,13 +45,13 @@ _BY_WORD: Final[tuple[tuple[str, type[StorageError], str], ...]] = (
     ("CLUSTERDOWN", StorageBusy, "the cluster is not complete at the moment"),
     ("MASTERDOWN", StorageBusy, "the primary server is down at the moment"),
     ("BUSY", StorageBusy, "the server is busy with another script"),
-    ("LOADING", StorageBusy, "the server is loading its data; wait until it is ready"),
+    ("LOADING", StorageBusy, _LOADING),
     ("NOAUTH", StorageError, "the server wants a password; name it in the url or the arguments"),
     ("WRONGPASS", StorageError, "the server refuses the user or the password; correct them"),
     (
         "NOPERM",
         StorageError,
-        "the server's user may not do this; allow it scripts, the keys and the channels",
+        "this user may not do that; allow it scripts, the queue's keys and channels",
     ),
     ("DENIED", StorageError, "the server is in protected mode; set a password on it, or bind it"),
 )

@@ -1,10 +1,10 @@
-"""What a server's settings mean for the tasks on it: whether it is new enough, and whether it may lose any."""
+"""What a server's settings mean for the tasks on it: is it new enough, and may it lose any?"""
 
 from __future__ import annotations
 
 import logging
 
-from liteq.exceptions import ConfigurationError, StorageError
+from liteq.exceptions import StorageError
 from liteq.storage.redis.server import Server
 
 logger = logging.getLogger("huey.consumer")
@@ -17,14 +17,13 @@ def check(server: Server) -> None:
     """Look at the settings once per process, and warn of those that lose tasks.
 
     Raises:
-        ConfigurationError: if the server is too old.
-        StorageError: if it can't be reached.
+        StorageError: if the server is too old, or can't be reached.
     """
     if server.where in _warned:
         return
     version = server.info("server").get("redis_version", "")
     if _numbers(version) < _OLDEST:
-        raise ConfigurationError(f"{server.where} is Redis {version}; liteq needs 6.2 or newer, or Valkey")
+        raise StorageError(f"{server.where} is Redis {version}; liteq needs 6.2 or newer, or Valkey")
     _warned.add(server.where)
     for warning in _warnings(server):
         logger.warning("%s: %s", server.where, warning)

@@ -91,7 +91,7 @@ class LockVerbs(Calls):
 
 
 def _age(now: Instant, kept: bytes) -> int:
-    """How long ago a hit was made, by the clocks of the hosts; not less than nothing if those differ a little."""
+    """How long ago a hit was made, by the clocks of the hosts, which may differ a little."""
     at, ticks, wall, _ = kept.decode().split(" ")
     if at != now.boot and 0 < int(wall) - now.wall < _SKEW:
         return 0

@@ -57,7 +57,7 @@ class MessageVerbs(Calls):
         for message in messages:
             if message.priority:
                 raise ConfigurationError(
-                    f"task {message.name!r} has priority {message.priority}, and this queue has no priorities:"
+                    f"task {message.name!r} has priority {message.priority}, and this queue has none:"
                     " use PriorityRedisHuey or PriorityRedisExpireHuey"
                 )
 

@@ -22,7 +22,7 @@ _RETRY_AFTER = 0.001
 class Verb(NamedTuple):
     """A verb of the program, with its arguments."""
 
-    name: bytes
+    name: str
     args: list[bytes]
 
 
@@ -41,7 +41,7 @@ def verb(name: str, args: Iterable[Arg]) -> Verb:
         TypeError: if one is something else.
         UnicodeEncodeError: if a text is none that can be written as UTF-8.
     """
-    return Verb(name.encode(), [_encoded(arg) for arg in args])
+    return Verb(name, [_encoded(arg) for arg in args])
 
 
 def _encoded(arg: Arg) -> bytes:
@@ -57,8 +57,7 @@ def _encoded(arg: Arg) -> bytes:
 def packed(args: Sequence[bytes]) -> bytes:
     """A command as the protocol has it."""
     parts = [b"*%d\r\n" % len(args)]
-    for arg in args:
-        parts.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
+    parts += [b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args]
     return b"".join(parts)
 
 
@@ -85,18 +84,19 @@ class Server:
         """
         args = [how, token, b"%d" % len(verbs)]
         for name, its in verbs:
-            args.append(name)
+            args.append(name.encode())
             args.extend(its)
+        text, digest = program(frozenset([name for name, _ in verbs]))
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                return self._evaluate(args)
+                return self._evaluate(text, digest, args)
             except Refused as refusal:
                 if refusal.words != ["LOCKED"] or not patient:
                     raise
                 if time.monotonic() > deadline:
                     raise StorageBusy(
-                        f"{self.where}: batches of others held the queue for {_PATIENCE:.0f} seconds; try again"
+                        f"{self.where}: batches of others held the queue for {_PATIENCE:.0f} s; try again"
                     ) from None
             time.sleep(_RETRY_AFTER)
 
@@ -114,8 +114,7 @@ class Server:
         """Give back the connections."""
         self.pool.disconnect()
 
-    def _evaluate(self, args: list[bytes]) -> Any:
-        text, digest = program()
+    def _evaluate(self, text: bytes, digest: bytes, args: list[bytes]) -> Any:
         try:
             return self._send(packed([b"EVALSHA", digest, b"1", self.prefix, *args]))
         except redis.exceptions.NoScriptError:

@@ -1,7 +1,7 @@
 """Wake-ups: subscriptions to what the program publishes after each change.
 
-A subscription has a connection of its own. When that breaks, the next look at it makes another one, and counts
-as a change: whatever was published meanwhile is missed.
+A subscription has a connection of its own. When that breaks, the next look at it makes another one, and
+counts as a change: whatever was published meanwhile is missed.
 """
 
 from __future__ import annotations

@@ -25,20 +25,6 @@ end
 local function digits(n) return string.format('%.0f', n) end
 local function padded(n) return string.format('%016.0f', n) end
 
--- Many arguments of one command: Lua's stack holds some thousands.
-local function in_chunks(list, use)
-  for i = 1, #list, 1000 do use(unpack(list, i, math.min(i + 999, #list))) end
-end
-
-local function hmget(key, fields)
-  local values = {}
-  in_chunks(fields, function(...)
-    local found = call('HMGET', key, ...)
-    for i = 1, select('#', ...) do values[#values + 1] = found[i] end
-  end)
-  return values
-end
-
 -- Writes. While `undo` is a list, each adds what would undo it.
 local undo = nil
 local changed, new_work, ended = false, false, false  -- and whom to wake
@@ -85,17 +71,6 @@ local function zrem(key, member)
     if old then note('ZADD', key, old, member) end
   end
   return call('ZREM', key, member) == 1
-end
-
-local function drop(key)
-  if call('EXISTS', key) == 0 then return end
-  changed = true
-  if undo then
-    call('RENAME', key, key .. ':undone')
-    note('RENAME', key .. ':undone', key)
-  else
-    call('UNLINK', key)
-  end
 end
 
 local function take_back()

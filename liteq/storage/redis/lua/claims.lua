@@ -1,49 +1,9 @@
--- Claims. claim: place → "attempt owner revoked lease deadline boot". A lease is of the monotonic clock of
--- the claimant's boot; for hosts of another one there is the deadline, of this server's clock.
-
-local function server_time()
-  local time = call('TIME')
-  return time[1] * 1000000 + time[2]
-end
-
-local function claim_at(seq)
-  local claim = call('HGET', K.claim, seq)
-  if not claim then return nil end
-  local attempt, owner, revoked, lease, deadline, boot = claim:match('^(%d+) (%d+) (%d) (%-?%d+) (%-?%d+) (.*)$')
-  return {
-    attempt = attempt, owner = owner, revoked = revoked, lease = tonumber(lease),
-    deadline = tonumber(deadline), boot = boot,
-  }
-end
-
-local function pack_claim(c)
-  return table.concat({c.attempt, c.owner, c.revoked, digits(c.lease), digits(c.deadline), c.boot}, ' ')
-end
-
-local function is_held(seq, attempt, owner)
-  local claim = call('HGET', K.claim, seq)
-  local start = attempt .. ' ' .. owner .. ' '
-  return claim and claim:sub(1, #start) == start
-end
-
--- The key of a claim, from the arguments; nothing if it does not hold.
-local function held_key()
-  local seq, attempt, owner = text(), text(), text()
-  if is_held(seq, attempt, owner) then return seq end
-end
-
-local function promote(now)
-  for _, seq in ipairs(call('ZRANGEBYSCORE', K.schedule, '-inf', now, 'LIMIT', 0, 5000)) do
-    make_ready(seq, message_at(seq))
-    zrem(K.schedule, seq)
-  end
-end
-
 -- Claims in turns. A consumer numbers its calls, and says up to which one it has heard a reply. What an
 -- unheard one has claimed is taken back: nobody has begun what nobody was told of. A call that is overtaken
 -- by the one after it (the connection broke, and the server had not read it yet) is refused.
 --
 -- turn: owner → "handle number"; told: owner → the places that were claimed by it.
+-- Uses: messages lines leases revocations
 
 local function turn_before(owner, handle)
   local known, last = (call('HGET', K.turn, owner) or ''):match('^(%S+) (%d+)$')
@@ -65,11 +25,65 @@ local function end_turn(owner, claimed)
   if #claimed > 0 then hset(K.told, owner, table.concat(claimed, ' ')) else hdel(K.told, owner) end
 end
 
--- A message as a consumer gets it: its key, whether it is revoked, its record, its data.
-local function as_reply(seq, claim, record, inline)
-  local length = tonumber((record:match('^%d+ %d+ %d (%d+) ')))
-  local data = (inline and length > inline) and false or call('HGET', K.data, seq)
-  return table.concat({seq, claim.attempt, claim.owner, claim.revoked, record}, ' '), data
+local function promote(now)
+  for _, seq in ipairs(call('ZRANGEBYSCORE', K.schedule, '-inf', now, 'LIMIT', 0, 5000)) do
+    make_ready(seq, message_at(seq))
+    zrem(K.schedule, seq)
+  end
+end
+
+local function park(seq, line, m)
+  zrem(line, seq)
+  zadd(K['parked:' .. m.name], -m.priority, seq)
+  if call('SISMEMBER', K.parked, m.name) == 0 then
+    if undo then note('SREM', K.parked, m.name) end
+    call('SADD', K.parked, m.name)
+  end
+end
+
+local function forget_empty_lines()
+  for _, name in ipairs(call('SMEMBERS', K.parked)) do
+    if call('EXISTS', K['parked:' .. name]) == 0 then
+      if undo then note('SADD', K.parked, name) end
+      call('SREM', K.parked, name)
+    end
+  end
+end
+
+-- The first ready messages that are not paused; those before them that are paused are parked, up to a number.
+local function not_paused(limit)
+  forget_empty_lines()
+  if call('HLEN', K.pauses) == 0 then return first_of(lines_to_claim_from(), limit) end
+  if call('HEXISTS', K.pauses, '') == 1 then return {} end
+  local found, parked = {}, 0
+  local lines = lines_to_claim_from()
+  repeat
+    local again = false
+    found = first_of(lines, limit)
+    for i = #found, 1, -1 do
+      local _, seq, line = unpack(found[i])
+      local m = message_at(seq)
+      if call('HEXISTS', K.pauses, m.name) == 1 then
+        park(seq, line, m)
+        table.remove(found, i)
+        parked = parked + 1
+        again = true
+      end
+    end
+  until not again or parked >= 2000
+  if parked >= 2000 and #found < limit then new_work = true end
+  return found
+end
+
+local function ready_of_id(id, limit)
+  local found = {}
+  for _, seq in ipairs(places_of(id)) do
+    for _, line in ipairs(all_lines()) do
+      local rank = call('ZSCORE', line, seq)
+      if rank and #found < limit then found[#found + 1] = {tonumber(rank), seq, line} end
+    end
+  end
+  return found
 end
 
 local function claim_found(found, c)
@@ -103,76 +117,4 @@ function write.claim()
   promote(c.now)
   if c.limit <= 0 then return {}, {} end
   return claim_found(only ~= '' and ready_of_id(only, c.limit) or not_paused(c.limit), c)
-end
-
-local function all_claims(wanted, inline)
-  local reply, all = {}, call('HKEYS', K.claim)
-  for _, seq in ipairs(all) do
-    local claim = claim_at(seq)
-    if wanted(claim) then
-      local head, data = as_reply(seq, claim, call('HGET', K.message, seq), inline)
-      reply[#reply + 1] = head
-      reply[#reply + 1] = data
-    end
-  end
-  return reply
-end
-
--- extend: moves the end of all leases of an owner; how many.
-function write.extend()
-  local owner, lease, left, boot, count = text(), number(), number(), text(), 0
-  local deadline = server_time() + left
-  for _, seq in ipairs(call('HKEYS', K.claim)) do
-    local claim = claim_at(seq)
-    if claim.owner == owner then
-      claim.lease, claim.deadline, claim.boot = lease, deadline, boot
-      hset(K.claim, seq, pack_claim(claim))
-      count = count + 1
-    end
-  end
-  return count
-end
-
-function read.held()
-  local owner, inline = text(), optional()
-  return all_claims(function(claim) return claim.owner == owner end, inline)
-end
-
--- expired: by the clock of one's own boot where the claim is of that, else by the server's.
-function read.expired()
-  local now, boot, time = number(), text(), server_time()
-  return all_claims(function(claim)
-    if claim.boot == boot then return claim.lease <= now end
-    return claim.deadline <= time
-  end)
-end
-
-function read.data_of()
-  local seq = held_key()
-  return seq and call('HGET', K.data, seq) or false
-end
-
-function read.is_claimed()
-  for _, seq in ipairs(places_of(text())) do
-    if call('HEXISTS', K.claim, seq) == 1 then return 1 end
-  end
-  return 0
-end
-
--- revoked_claims: of an owner, what was revoked after it was claimed: the key, and whether to terminate it.
-function read.revoked_claims()
-  local owner, now, reply = text(), number(), {}
-  if call('HLEN', K.revocation) == 0 then return reply end
-  for _, seq in ipairs(call('HKEYS', K.claim)) do
-    local claim = claim_at(seq)
-    if claim.owner == owner and claim.revoked == '0' then
-      local m, revoked, terminate = message_at(seq), false, false
-      for _, key in ipairs({'r:' .. m.id, 'rt:' .. m.name}) do
-        local found = get_revocation(key)
-        if holds(found, now) then revoked, terminate = true, terminate or found.terminate end
-      end
-      if revoked then reply[#reply + 1] = {seq, claim.attempt, terminate and 1 or 0} end
-    end
-  end
-  return reply
 end

@@ -1,4 +1,5 @@
 -- What the queue holds.
+-- Uses: lists lines
 
 local function data_at(places)
   return hmget(K.data, places)
@@ -27,63 +28,15 @@ function read.dead()
   return reply
 end
 
--- revive: dead messages become ready again, with no crash on their account; how many.
-function write.revive()
-  local revived = 0
-  for _, id in ipairs(texts()) do
-    for _, seq in ipairs(places_of(id)) do
-      if hdel(K.dead, seq) then
-        zrem(K.died, seq)
-        local m = message_at(seq)
-        m.crashes = 0
-        hset(K.message, seq, pack_record(m))
-        count_chain(m, 1)
-        make_ready(seq, m)
-        revived = revived + 1
-      end
-    end
-  end
-  return revived
+local function ready_count()
+  local count = 0
+  for _, line in ipairs(all_lines()) do count = count + call('ZCARD', line) end
+  return count
 end
 
-local function delete_dead(seq)
-  local m = message_at(seq)
-  hdel(K.dead, seq)
-  zrem(K.died, seq)
-  delete_message(seq, m)
-  hdel(K.revocation, 'r:' .. m.id)
-end
-
-function write.delete_dead()
-  local deleted = 0
-  for _, id in ipairs(texts()) do
-    for _, seq in ipairs(places_of(id)) do
-      if call('HEXISTS', K.dead, seq) == 1 then
-        delete_dead(seq)
-        deleted = deleted + 1
-      end
-    end
-  end
-  return deleted
-end
-
-function write.delete_dead_before()
-  local before, limit = text(), number()
-  local places = call('ZRANGEBYSCORE', K.died, '-inf', '(' .. before, 'LIMIT', 0, limit)
-  for _, seq in ipairs(places) do delete_dead(seq) end
-  return #places
-end
-
--- flush: all but the consumers, the pauses, what is known of periodic tasks, and the numbers that fence
--- old claims.
-function write.flush()
-  for _, line in ipairs(all_lines()) do drop(line) end
-  for _, name in ipairs({
-    'parked', 'message', 'data', 'ids', 'chained', 'schedule', 'waiting', 'missing', 'ends', 'claim', 'start',
-    'progress', 'dead', 'died', 'result', 'expiry', 'revocation', 'entry', 'last_entry', 'lock', 'locked',
-    'limit', 'hit', 'counter', 'told',
-  }) do drop(K[name]) end
-  hset(K.numbers, 'first_entry', last_entry() + 1)
-  ended, new_work = true, true
-  return 1
+function read.counts()
+  return {
+    ready_count(), call('ZCARD', K.schedule), call('HLEN', K.claim), call('HLEN', K.dead),
+    call('HLEN', K.waiting),
+  }
 end

@@ -1,4 +1,4 @@
--- Rate limits and counters. limit: name → "first last stamp", the numbers of its hits and what changes with
+-- Rate limits. limit: name → "first last stamp", the numbers of its hits and what changes with
 -- each; hit: "number name" → "boot ticks wall until", as the caller's clock had it.
 
 local function range_of(name)
@@ -73,28 +73,3 @@ function write.prune_hits()
   end
   return pruned
 end
-
--- prune_results: those that have expired, up to a number; how many.
-function write.prune_results()
-  local limit, now = number(), text()
-  local keys = call('ZRANGEBYSCORE', K.expiry, '-inf', now, 'LIMIT', 0, limit)
-  for _, key in ipairs(keys) do delete_result(key) end
-  return #keys
-end
-
--- incr: refused if it would leave the range of 64 bits.
-function write.incr()
-  local key, amount = text(), text()
-  local old = call('HGET', K.counter, key)
-  local done = redis.pcall('HINCRBY', K.counter, key, amount)
-  if type(done) == 'table' and done.err then return {err = 'LITEQ OVERFLOW ' .. (old or '0')} end
-  changed = true
-  if undo then
-    if old then note('HSET', K.counter, key, old) else note('HDEL', K.counter, key) end
-  end
-  return call('HGET', K.counter, key)
-end
-
-function read.counter() return call('HGET', K.counter, text()) end
-
-function write.delete_counter() return hdel(K.counter, text()) and 1 or 0 end

@@ -1,31 +1,14 @@
--- Locks. lock: name → JSON of {token: [host, pid, started, place, attempt, owner, expires, deadline, boot]},
--- with '' for what it has not; locked: place of a claim → JSON of the [name, token] that are held for it.
+-- The verbs about locks.
+-- Uses: leases holders
 
+-- The columns of a holder.
 local PLACE, ATTEMPT, OWNER, EXPIRES, DEADLINE, BOOT = 4, 5, 6, 7, 8, 9
-
-local function holders_of(name)
-  local held = call('HGET', K.lock, name)
-  return held and cjson.decode(held) or {}
-end
-
-local function store_holders(name, holders)
-  if next(holders) then hset(K.lock, name, cjson.encode(holders)) else hdel(K.lock, name) end
-end
 
 -- Whose time is over: by the clock of one's own boot, or the server's for others.
 local function is_over(holder, now, boot)
   if holder[EXPIRES] == '' then return false end
   if holder[BOOT] == boot then return tonumber(holder[EXPIRES]) <= now end
   return tonumber(holder[DEADLINE]) <= server_time()
-end
-
--- The entry goes with the attempt, unless another one has the token by now.
-local function remove_holder(name, token, seq)
-  local holders = holders_of(name)
-  if holders[token] and holders[token][PLACE] == seq then
-    holders[token] = nil
-    store_holders(name, holders)
-  end
 end
 
 local function is_of_one(a, b)

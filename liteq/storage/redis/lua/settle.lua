@@ -1,4 +1,5 @@
 -- The ends of claims: what an outcome stores, and what becomes of the message.
+-- Uses: messages leases results holders
 
 -- A settlement, from the arguments: its head, what is entered of it, its results, messages and joins.
 local function read_outcome()
@@ -11,6 +12,14 @@ local function read_outcome()
   o.messages = read_messages()
   for i = 1, number() do o.joins[i] = {text(), text(), text(), text()} end
   return o
+end
+
+-- Enter an attempt in the history; see there.
+local function enter(m, tail)
+  local entry = next_number('entry')
+  local name = '[' .. cjson.encode(m.id) .. ',' .. cjson.encode(m.name) .. ','
+  hset(K.entry, entry, name .. tail)
+  hset(K.last_entry, m.id, entry)
 end
 
 -- Keep the end of a chord's member; a callback that misses none any more becomes ready.
@@ -105,32 +114,3 @@ function write.apply()
   for _, o in ipairs(list) do store_effects(o, now, expires) end
   return 1
 end
-
--- turn: settle, claim, and when something is due next. It is the only verb whose reply must not be lost.
-function write.turn()
-  local owner, handle, turn, heard = text(), text(), number(), number()
-  local last = turn_before(owner, handle)
-  if last >= turn then return {err = 'LITEQ STALE'} end
-  local held = write.settle()
-  if held.err then return held end
-  take_back_unheard(owner, last, heard)
-  hset(K.turn, owner, handle .. ' ' .. digits(turn))
-  local claims, claimed = {}, {}
-  if number() == 1 then claims, claimed = write.claim() end
-  end_turn(owner, claimed)
-  return {held, claims, read.next_due()}
-end
-
--- ends_of: of a claimed callback, the ends of its members by position; none if the claim does not hold.
-function read.ends_of()
-  local seq = held_key()
-  if not seq then return false end
-  local reply = {}
-  for position = 0, (message_at(seq).gathers or 0) - 1 do
-    local kept = call('HGET', K.ends, seq .. ':' .. position)
-    if kept then reply[#reply + 1] = kept end
-  end
-  return reply
-end
-
-function read.waiting_count() return call('HLEN', K.waiting) end
