@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import psutil
 
+from liteq.storage.base import Storage
+from liteq.storage.redis import RedisStorage
 from liteq.storage.sqlite import SqliteStorage
 
 PATIENCE = 60
@@ -99,6 +101,13 @@ def kill(*pids: int) -> None:
     wait_until_dead(*pids)
 
 
+def _storage_of(folder: Path) -> Storage:
+    """A queue of `app.py` of its own."""
+    if url := os.environ.get("LITEQ_TEST_REDIS"):
+        return RedisStorage(str(folder), url=url)
+    return SqliteStorage("huey", folder / "queue.db")
+
+
 class Consumer:
     """`liteq consume`, in a session of its own, with a mark by which all its processes can be found."""
 
@@ -158,7 +167,7 @@ class Consumer:
 
     def find_dispatcher(self) -> int | None:
         """The living process that claims and settles; None if there is none at the moment."""
-        storage = SqliteStorage("huey", self.folder / "queue.db")
+        storage = _storage_of(self.folder)
         try:
             for supervisor, dispatcher in storage.consumers().values():
                 if supervisor.pid == self.pid and dispatcher is not None and is_alive(dispatcher.pid):
