@@ -84,7 +84,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         super().__init__()
 
     def describe(self) -> str:
-        return f"queue {self.name!r}, {self.server.where}"
+        return self.server.where
 
     def close(self) -> None:
         self._wakeup.close()

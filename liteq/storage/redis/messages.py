@@ -21,6 +21,21 @@ from liteq.storage.redis.server import Arg, Refused
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
+class _Turns:
+    """The numbers of a process's turns, which no other process goes on with, be it forked from this one."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.handle = os.urandom(8).hex()
+        self.numbers = itertools.count(1)
+        self.heard = 0
+        """The last one whose reply has arrived."""
+
+    def of_this_process(self) -> _Turns:
+        pid = os.getpid()
+        return self if pid == self._pid else _Turns(pid)
+
+
 class MessageVerbs(Calls):
     """Messages of one queue on the server."""
 
@@ -31,10 +46,7 @@ class MessageVerbs(Calls):
     """Of the successes that are entered in the history."""
 
     def __init__(self) -> None:
-        # What the numbers of turns belong to: no other process, nor a later one, goes on with them.
-        self._handle = os.urandom(8).hex()
-        self._turns = itertools.count(1)
-        self._heard = 0
+        self._turns = _Turns(os.getpid())
 
     def put(self, messages: Sequence[Message], now: int) -> None:
         self._check_priorities(messages)
@@ -85,18 +97,19 @@ class MessageVerbs(Calls):
         durable: bool = True,
     ) -> Turn:
         del durable
-        turn, heard = next(self._turns), self._heard
+        turns = self._turns = self._turns.of_this_process()
+        turn = next(turns.numbers)
         reply = self._store(
             "turn",
             owner,
-            self._handle,
+            turns.handle,
             turn,
-            heard,
+            turns.heard,
             *self._settlements(settlements, now),
             *([0] if order is None else [1, *_order(owner, order, now, clock.monotonic() + order.lasts)]),
         )
         if not self.batches.is_open:
-            self._heard = turn
+            turns.heard = turn
         held, claims, due = reply
         return Turn([one == 1 for one in held], packing.claims(claims), None if due is None else int(due))
 
