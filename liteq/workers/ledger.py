@@ -67,15 +67,17 @@ class Ledger:
         claims, self._claimed = self._claimed, []
         for claim in pool.hand_out(claims, monotonic):
             self.settle(Settlement(claim.key, BACK))  # it found no room after all
+        if claiming and self._beat.is_stale(now):  # last, because it may take a look at storage
+            self._fire(now)
 
     def _has_reason(self, now: int, room: int) -> bool:
         is_due = self._due is not None and self._due <= now
-        return (self.look and room > 0) or is_due or self._beat.is_due(now) or self._beat.is_stale(now)
+        return (self.look and room > 0) or is_due or self._beat.is_due(now)
 
     def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
         order = ClaimOrder(room, self._lease, idle, MAX_PAYLOAD) if claiming else None
-        if claiming:
+        if claiming and self._beat.is_due(now):
             self._fire(now)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
         durable = bool(settlements)
@@ -91,9 +93,8 @@ class Ledger:
 
     def _fire(self, now: int) -> None:
         """Enqueue the periodic tasks that are due, before anything is claimed."""
-        if self._beat.is_due(now) or self._beat.is_stale(now):
-            with self._storage.batch():
-                self._beat.fire(now)
+        with self._storage.batch():
+            self._beat.fire(now)
         self._beat.fired(now)
 
     def outranks(self, pool: Pool) -> bool:

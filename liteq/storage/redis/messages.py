@@ -50,8 +50,13 @@ class MessageVerbs(Calls):
 
     def put(self, messages: Sequence[Message], now: int) -> None:
         self._check_priorities(messages)
+        if not messages:
+            return
         callbacks = any(m.gathers for m in messages)
-        self._store("put", now, *packing.messages(messages), wanted=callbacks)
+        if callbacks or self.batches.is_open or any(m.due is not None and m.due > now for m in messages):
+            self._store("put", now, *packing.messages(messages), wanted=callbacks)
+        else:
+            self.server.push([packing.parcel(m) for m in messages])
 
     def _store(self, name: str, *args: Arg, wanted: bool = True) -> Any:
         """Run a verb that puts messages."""

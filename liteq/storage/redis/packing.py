@@ -60,6 +60,12 @@ def messages(batch: Sequence[Message]) -> Iterator[Arg]:
         yield message.data
 
 
+def parcel(message: Message) -> bytes:
+    """A message as one value, for those that are taken in later."""
+    packed = record(message)
+    return b"%d %b%b" % (len(packed), packed, message.data)
+
+
 def claims(reply: Sequence[Any]) -> list[Claim]:
     """The claims of a reply, in which heads and data take turns."""
     return [_claim(head, data) for head, data in zip(reply[::2], reply[1::2], strict=True)]

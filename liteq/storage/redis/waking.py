@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import ssl
 import threading
 import time
 import weakref
@@ -18,6 +19,7 @@ import redis
 
 from liteq.storage.redis.server import Server, packed
 
+_AT_ONCE = 65_536
 _ERRORS = (redis.exceptions.RedisError, OSError)
 
 
@@ -37,6 +39,7 @@ class Subscription:
         self._channel = server.prefix + b":" + channel.encode()
         self._epoll = select.epoll()
         self._connection: Any = None
+        self._socket: Any = None
         self._watched = -1
         try:
             self._connect()
@@ -69,8 +72,7 @@ class Subscription:
         try:
             if self._connection is None:
                 self._connect()
-            while self._connection.can_read(0):
-                self._connection.read_response()
+            self._read_all()
         except _ERRORS:
             self._disconnect()
             with suppress(*_ERRORS):
@@ -81,6 +83,15 @@ class Subscription:
         self._disconnect()
         self._epoll.close()
 
+    def _read_all(self) -> None:
+        """Read what was published. What it says does not matter, nor where one message ends."""
+        try:
+            while self._socket.recv(_AT_ONCE):
+                pass
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        raise ConnectionResetError("the server has closed the connection")
+
     def _connect(self) -> None:
         pool = self._server.pool
         options = {**pool.connection_kwargs, "protocol": 2, "socket_timeout": None}
@@ -90,7 +101,9 @@ class Subscription:
             connection.connect()
             connection.send_packed_command([packed([b"SUBSCRIBE", self._channel])])
             connection.read_response()
-            self._watched = connection._sock.fileno()  # noqa: SLF001 -- it is not told otherwise
+            self._socket = connection._sock  # noqa: SLF001 -- it is not told otherwise
+            self._socket.setblocking(False)
+            self._watched = self._socket.fileno()
             self._epoll.register(self._watched, select.EPOLLIN)
         except BaseException:
             connection.disconnect()

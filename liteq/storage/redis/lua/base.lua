@@ -28,6 +28,7 @@ local function padded(n) return string.format('%016.0f', n) end
 -- Writes. While `undo` is a list, each adds what would undo it.
 local undo = nil
 local changed, new_work, ended = false, false, false  -- and whom to wake
+local absorb = nil  -- see messages.lua; a program that has nothing to do with messages has none
 
 local function note(...) undo[#undo + 1] = {...} end
 

@@ -32,4 +32,6 @@ end
 
 
 -- version: changes with each change of the queue.
-function read.version() return call('HGET', K.numbers, 'version') or '0' end
+function read.version()
+  return (call('HGET', K.numbers, 'version') or 0) + call('LLEN', K.inbox)
+end

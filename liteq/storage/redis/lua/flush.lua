@@ -19,7 +19,7 @@ function write.flush()
   for _, name in ipairs({
     'parked', 'message', 'data', 'ids', 'chained', 'schedule', 'waiting', 'missing', 'ends', 'claim', 'start',
     'progress', 'dead', 'died', 'result', 'expiry', 'revocation', 'entry', 'last_entry', 'lock', 'locked',
-    'limit', 'hit', 'counter', 'told',
+    'limit', 'hit', 'counter', 'told', 'inbox',
   }) do drop(K[name]) end
   hset(K.numbers, 'first_entry', last_entry() + 1)
   ended, new_work = true, true

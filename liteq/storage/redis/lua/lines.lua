@@ -1,4 +1,5 @@
 -- The lines of ready messages, and pauses.
+-- Uses: messages
 --
 -- What a claim meets of a paused name goes from `ready` to a line of that name. Once the name is resumed, that
 -- line is claimed from as well until it is empty: nothing has to be brought back.

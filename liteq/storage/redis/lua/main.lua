@@ -3,35 +3,46 @@
 -- run: for good. try: as the beginning of a batch that goes on: all are undone again, the reply is the last
 -- one's, and nobody else may change the queue meanwhile. commit: the batch for good. abort: forget it.
 
-local LOCK_TTL = 5000
+local BATCH_LASTS = 5000
 local how, token = text(), text()
 local holder = call('GET', K.batch)
+local is_own = holder == token
+
+-- Whether the verbs have to wait for the batch of another: the writing ones, and all if there are new messages.
+local function has_to_wait(name)
+  return holder and not is_own and (write[name] or (absorb and call('EXISTS', K.inbox) == 1))
+end
 
 local function run(count)
   local replies = {}
   for i = 1, count do
     local name = text()
-    if write[name] and holder and holder ~= token then return redis.error_reply('LITEQ LOCKED') end
+    if has_to_wait(name) then return redis.error_reply('LITEQ LOCKED') end
     replies[i] = (write[name] or read[name])()
     if type(replies[i]) == 'table' and replies[i].err then return replies[i] end
   end
   return replies
 end
 
-if how == 'abort' then
-  if holder == token then call('DEL', K.batch) end
-  return 1
-end
-if how == 'try' then
-  if holder and holder ~= token then return redis.error_reply('LITEQ LOCKED') end
+local function try(count)
   undo = {}
-  local replies = run(number())
+  local replies = run(count)
   take_back()
   if replies.err then return replies end
-  call('SET', K.batch, token, 'PX', LOCK_TTL)
+  call('SET', K.batch, token, 'PX', BATCH_LASTS)
   return replies[#replies]
 end
-if how == 'commit' and holder ~= token then return redis.error_reply('LITEQ LOST') end
+
+if how == 'abort' then
+  if is_own then call('DEL', K.batch) end
+  return 1
+end
+if how == 'commit' and not is_own then return redis.error_reply('LITEQ LOST') end
+if not holder and absorb and not absorb() then return redis.error_reply('LITEQ MORE') end
+if how == 'try' then
+  if holder and not is_own then return redis.error_reply('LITEQ LOCKED') end
+  return try(number())
+end
 
 local replies = run(number())
 if how == 'commit' then call('DEL', K.batch) end
