@@ -119,6 +119,7 @@ function absorb()
   store_messages(list, math.huge)
   call('LTRIM', K.inbox, #new, -1)
   hincrby(K.numbers, 'version', #new)
+  new_work = false  -- whoever brought them has told of them
   return #new < 2000
 end
 
