@@ -105,12 +105,12 @@ class MessageVerbs(Calls):
         turns = self._turns = self._turns.of_this_process()
         turn = next(turns.numbers)
         reply = self._store(
-            "turn",
+            "turn" if settlements else "take",
             owner,
             turns.handle,
             turn,
             turns.heard,
-            *self._settlements(settlements, now),
+            *(self._settlements(settlements, now) if settlements else ()),
             *([0] if order is None else [1, *_order(owner, order, now, clock.monotonic() + order.lasts)]),
         )
         if not self.batches.is_open:
