@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from liteq.identity import Identity
+from liteq.identity import Identity, is_gone, is_of_this_boot
 from liteq.storage.redis import packing
 from liteq.storage.redis.calls import Calls
 from liteq.storage.redis.server import Arg
@@ -20,6 +20,10 @@ class ConsumerVerbs(Calls):
 
     def unregister(self, owner: int) -> None:
         self._call("unregister", owner, wanted=False)
+
+    def is_gone(self, process: Identity) -> bool | None:
+        # Another boot may be this machine's last one, or that of another machine, which lives.
+        return is_gone(process) if is_of_this_boot(process) else None
 
     def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
         return {
