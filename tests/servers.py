@@ -56,6 +56,8 @@ class RedisServer:
         client = redis.Redis(unix_socket_path=str(self.socket))
         try:
             return bool(client.ping())
+        except redis.exceptions.AuthenticationError:
+            return True
         except redis.exceptions.RedisError:
             return False
         finally:

@@ -46,6 +46,13 @@ def _checked_pool(pool: Any) -> Any:
 
 
 def _new_pool(url: str | None, options: dict[str, Any]) -> Any:
+    options = {
+        "protocol": 2,
+        "socket_timeout": _ANSWER_WITHIN,
+        "socket_connect_timeout": _CONNECT_WITHIN,
+        "retry": Retry(NoBackoff(), 0),  # a call that may have had its effect is not made twice
+        **options,
+    }
     try:
         if url is not None:
             pool = redis.ConnectionPool.from_url(url, **options)
@@ -53,14 +60,6 @@ def _new_pool(url: str | None, options: dict[str, Any]) -> Any:
             pool = redis.ConnectionPool(**_with_class(options))
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"url={url!r} is not that of a Redis server: {error}") from error
-    defaults = {
-        "protocol": 2,
-        "socket_timeout": _ANSWER_WITHIN,
-        "socket_connect_timeout": _CONNECT_WITHIN,
-        "retry": Retry(NoBackoff(), 0),  # a call that may have had its effect is not made twice
-    }
-    for name, value in defaults.items():
-        pool.connection_kwargs.setdefault(name, value)
     try:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError, redis.exceptions.RedisError) as error:

@@ -94,13 +94,11 @@ class Subscription:
 
     def _connect(self) -> None:
         pool = self._server.pool
-        options = {**pool.connection_kwargs, "protocol": 2, "socket_timeout": None}
-        options.pop("maint_notifications_config", None)
-        connection = pool.connection_class(**options)
+        connection = pool.connection_class(**pool.connection_kwargs)
         try:
             connection.connect()
             connection.send_packed_command([packed([b"SUBSCRIBE", self._channel])])
-            connection.read_response()
+            _check_subscribed(connection._sock.recv(_AT_ONCE))  # noqa: SLF001 -- it is not told otherwise
             self._socket = connection._sock  # noqa: SLF001 -- it is not told otherwise
             self._socket.setblocking(False)
             self._watched = self._socket.fileno()
@@ -122,6 +120,11 @@ class Subscription:
         if connection is not None and connection._sock is not None:  # noqa: SLF001 -- disconnect() would shut it
             connection._sock.close()  # noqa: SLF001 -- the same
         self._epoll.close()
+
+
+def _check_subscribed(reply: bytes) -> None:
+    if b"subscribe" not in reply:
+        raise redis.exceptions.ResponseError(reply.decode(errors="replace"))
 
 
 class SubscriptionWakeup:
