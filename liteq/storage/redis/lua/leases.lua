@@ -11,7 +11,8 @@ end
 local function claim_at(seq)
   local claim = call('HGET', K.claim, seq)
   if not claim then return nil end
-  local attempt, owner, revoked, lease, deadline, boot = claim:match('^(%d+) (%d+) (%d) (%-?%d+) (%-?%d+) (.*)$')
+  local attempt, owner, revoked, lease, deadline, boot =
+    claim:match('^(%d+) (%d+) (%d) (%-?%d+) (%-?%d+) (.*)$')
   return {
     attempt = attempt, owner = owner, revoked = revoked, lease = tonumber(lease),
     deadline = tonumber(deadline), boot = boot,

@@ -1,5 +1,6 @@
 -- Rate limits. limit: name → "first last stamp", the numbers of its hits and what changes with
 -- each; hit: "number name" → "boot ticks wall until", as the caller's clock had it.
+-- Uses: scanning
 
 local function range_of(name)
   local first, last, stamp = (call('HGET', K.limit, name) or '1 0 0'):match('^(%d+) (%d+) (%d+)$')
@@ -52,7 +53,8 @@ function write.clear_hits()
   return 1
 end
 
-local function is_hit_over(hit, boot, ticks, wall)
+local function is_hit_over(n, name, boot, ticks, wall)
+  local hit = call('HGET', K.hit, field(n, name))
   local b, t, w, till = hit:match('^(%S+) (%-?%d+) (%-?%d+) (%-?%d+)$')
   if b == boot then return tonumber(till) <= ticks end
   return w - t + till <= wall
@@ -61,10 +63,10 @@ end
 -- prune_hits: those that are over for every verb, up to a number; how many.
 function write.prune_hits()
   local limit, boot, ticks, wall, pruned = number(), text(), number(), number(), 0
-  for _, name in ipairs(call('HKEYS', K.limit)) do
+  for _, name in ipairs(some_of('limit')) do
     local first, last, stamp = range_of(name)
     local from = first
-    while first <= last and pruned < limit and is_hit_over(call('HGET', K.hit, field(first, name)), boot, ticks, wall) do
+    while first <= last and pruned < limit and is_hit_over(first, name, boot, ticks, wall) do
       hdel(K.hit, field(first, name))
       first, pruned = first + 1, pruned + 1
     end

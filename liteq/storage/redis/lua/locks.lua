@@ -1,5 +1,5 @@
 -- The verbs about locks.
--- Uses: leases holders
+-- Uses: leases holders scanning
 
 -- The columns of a holder.
 local PLACE, ATTEMPT, OWNER, EXPIRES, DEADLINE, BOOT = 4, 5, 6, 7, 8, 9
@@ -115,7 +115,7 @@ end
 -- prune_locks: deletes holders whose time is over, up to a number; how many.
 function write.prune_locks()
   local limit, now, boot, pruned = number(), number(), text(), 0
-  for _, name in ipairs(call('HKEYS', K.lock)) do
+  for _, name in ipairs(some_of('lock')) do
     local holders, before = holders_of(name), pruned
     for token, holder in pairs(holders) do
       if pruned < limit and is_over(holder, now, boot) then
