@@ -17,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from liteq.storage.memory import MemoryStorage
 
         return MemoryStorage
+    if name == "RedisStorage":
+        from liteq.storage.redis import RedisStorage
+
+        return RedisStorage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -305,7 +305,9 @@ def test_the_memory_of_the_server_is_used_up(app, consume, client):
     client.config_set("maxmemory", used)
     with pytest.raises(StorageError, match="maxmemory"):
         again_and_again(lambda: app.echo(b"x" * 10_000))
+    wait_until(
+        lambda: app.huey.running_count() == 0 == len(app.huey), "what was stored to be run all the same"
+    )
     client.config_set("maxmemory", "0")
-    wait_until_settled(app)
     assert get(app.add(3, 4)) == 7
     assert consumer.stop() == 0

@@ -78,5 +78,9 @@ local function take_back()
   for i = #undo, 1, -1 do call(unpack(undo[i])) end
 end
 
+-- A server whose memory is used up refuses what may use more of it, unless the script has changed something
+-- already. What makes room again in the end begins with a deletion of nothing.
+local function begin_with_a_deletion() call('HDEL', K.numbers, '') end
+
 -- A number that is never given again.
 local function next_number(name) return hincrby(K.numbers, name, 1) end

@@ -6,6 +6,7 @@ local function have_turn(settle)
   local owner, handle, turn, heard = text(), text(), number(), number()
   local last = turn_before(owner, handle)
   if last >= turn then return {err = 'LITEQ STALE'} end
+  begin_with_a_deletion()
   local held = settle and settle() or {}
   if held.err then return held end
   take_back_unheard(owner, last, heard)
