@@ -235,7 +235,7 @@ def test_a_dispatcher_that_dies_while_there_is_no_server(app, consume, server):
 
 
 def test_connections_are_cut_in_the_middle_of_the_load(app, consume, client):
-    consume("-w", "2")
+    consumer = consume("-w", "2")
     for count in range(600):
         app.work(count, 0.001)
     while not app.notes() or len(app.notes()) < 500:
@@ -244,6 +244,7 @@ def test_connections_are_cut_in_the_middle_of_the_load(app, consume, client):
         time.sleep(0.02)
     check_all_ran(app, 600)
     assert len(app.notes()) == 600, "no task ran again because of it"
+    assert "taken by another" not in consumer.log
 
 
 def test_whoever_was_cut_off_while_idle_is_woken_again(app, consume, client):

@@ -247,6 +247,17 @@ def test_whoever_puts_does_not_wait_for_the_batch_of_another(make):
     assert second.pending() == [b"a", b"b"]
 
 
+def test_many_results_are_read_in_one_batch(make):
+    storage = make().storage
+    for index in range(300):
+        storage.put_result(str(index), b"%d" % index)
+    with storage.batch():
+        assert [storage.pop_result(str(index)) for index in range(300)] == [b"%d" % i for i in range(300)]
+        assert storage.pop_result("7") is None
+        assert storage.result_count() == 0
+    assert storage.results() == {}
+
+
 def test_a_batch_that_was_given_up_holds_nobody_up_for_long(make):
     first, second = make().storage, make().storage
     batch = first.batch()
@@ -276,6 +287,19 @@ def test_what_nobody_was_told_of_is_claimed_again(make):
     assert (again.id, again.attempt) == (lost.id, lost.attempt)
     (second,) = turn(storage, owner).claims
     assert [second.id, storage.running_count()] == ["b", 2]
+
+
+def test_what_was_settled_without_an_answer_has_held(make):
+    storage = make().storage
+    owner = storage.register(own_identity())
+    storage.put([message("a"), message("b")], clock.now())
+    (a,) = turn(storage, owner).claims
+    turns = storage._turns.of_this_process()
+    (lost,) = turn(storage, owner, a).claims
+    turns.heard, turns.unsure = turns.heard - 1, {a.key}  # as if its reply had not arrived
+    again = turn(storage, owner, a)
+    assert (again.held, [claim.id for claim in again.claims]) == ([True], [lost.id])
+    assert turn(storage, owner, a).held == [False]
 
 
 def test_a_turn_that_was_overtaken_has_no_effect(make):

@@ -58,6 +58,16 @@ class Batches:
         batch.commit()
 
 
+_OF_A_RESULT = frozenset({"peek_result", "pop_result"})
+
+
+def _is_blind_to(verb: Verb, earlier: Verb) -> bool:
+    """Whether a verb surely says the same with and without one before it."""
+    if verb.name in _OF_A_RESULT and earlier.name in _OF_A_RESULT:
+        return verb.args[0] != earlier.args[0]
+    return verb.name == "is_live" and earlier.name in {"is_live", "revoke"}
+
+
 class _Batch:
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -69,7 +79,9 @@ class _Batch:
         reply = None
         if wanted:
             self._tried = True
-            reply = self._server.run(b"try", self._token, [*self._verbs, verb])
+            # Without those that make no difference: else many in one batch would be tried again and again.
+            before = [earlier for earlier in self._verbs if not _is_blind_to(verb, earlier)]
+            reply = self._server.run(b"try", self._token, [*before, verb])
         self._verbs.append(verb)
         return reply
 

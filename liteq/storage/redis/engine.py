@@ -77,7 +77,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         self.retention = retention(history, history_age)
         self.meter = self.retention.meter()
         pool = pool_of(connection_pool, url, client_name, options)
-        self.server = Server(pool, prefix_of(name), where(pool))
+        self.server = Server(pool, prefix_of(name), where(pool), keeps=connection_pool is None)
         self.batches = Batches(self.server)
         self._wakeup = SubscriptionWakeup(self.server, "ended")
         self._sources: weakref.WeakSet[Subscription] = weakref.WeakSet()

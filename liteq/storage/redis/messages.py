@@ -30,6 +30,8 @@ class _Turns:
         self.numbers = itertools.count(1)
         self.heard = 0
         """The last one whose reply has arrived."""
+        self.unsure: set[ClaimKey] = set()
+        """Claims that were settled by turns whose replies have not arrived."""
 
     def of_this_process(self) -> _Turns:
         pid = os.getpid()
@@ -104,7 +106,10 @@ class MessageVerbs(Calls):
         del durable
         turns = self._turns = self._turns.of_this_process()
         turn = next(turns.numbers)
-        reply = self._store(
+        keys = [it.key for it in settlements]
+        unsure = turns.unsure
+        turns.unsure = unsure.union(keys)
+        held, claims, due, was_unheard = self._store(
             "turn" if settlements else "take",
             owner,
             turns.handle,
@@ -113,10 +118,15 @@ class MessageVerbs(Calls):
             *(self._settlements(settlements, now) if settlements else ()),
             *([0] if order is None else [1, *_order(owner, order, now, clock.monotonic() + order.lasts)]),
         )
+        turns.unsure = set()
         if not self.batches.is_open:
             turns.heard = turn
-        held, claims, due = reply
-        return Turn([one == 1 for one in held], packing.claims(claims), None if due is None else int(due))
+        done = unsure if was_unheard else ()
+        return Turn(
+            [one == 1 or key in done for one, key in zip(held, keys, strict=True)],
+            packing.claims(claims),
+            None if due is None else int(due),
+        )
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         if not settlements:

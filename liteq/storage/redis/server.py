@@ -71,13 +71,16 @@ class Server:
         pool: its connections, a `redis.ConnectionPool`; parts of that have no types.
         prefix: what the keys of the queue begin with.
         where: the server, for messages.
+        keeps: connections stay here between calls, which saves more time than a call of the server takes.
+            Those of a pool that others share, or that has a bound, go back to it.
     """
 
-    def __init__(self, pool: Any, prefix: str, where: str) -> None:
+    def __init__(self, pool: Any, prefix: str, where: str, *, keeps: bool) -> None:
         self.pool = pool
         self.prefix = prefix.encode()
         self.where = where
         self._wake = packed([b"PUBLISH", self.prefix + b":work", b""])
+        self._keeps = keeps
         self._pid = os.getpid()
         self._idle: list[Any] = []
 
@@ -132,7 +135,8 @@ class Server:
         self._forget_those_of_the_parent()
         while self._idle:
             self.pool.release(self._idle.pop())
-        self.pool.disconnect()
+        if self._keeps:
+            self.pool.disconnect()
 
     def _evaluate(self, text: bytes, digest: bytes, args: list[bytes]) -> Any:
         try:
@@ -155,17 +159,17 @@ class Server:
             if isinstance(error, _ERRORS):
                 raise translate(error, self.where) from error
             raise
-        self._idle.append(connection)
+        if self._keeps:
+            self._idle.append(connection)
+        else:
+            self.pool.release(connection)
         for reply in received:
             if isinstance(reply, redis.exceptions.ResponseError):
                 raise self._refusal(reply)
         return received[0]
 
     def _connected(self) -> Any:
-        """A connection that nobody uses; one that the server has closed meanwhile is opened anew.
-
-        That they are kept here, and not in the pool, saves more time than a call of the server takes.
-        """
+        """A connection that nobody uses; one that the server has closed meanwhile is opened anew."""
         self._forget_those_of_the_parent()
         try:
             connection = self._idle.pop()

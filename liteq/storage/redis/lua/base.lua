@@ -28,6 +28,7 @@ local function padded(n) return string.format('%016.0f', n) end
 -- Writes. While `undo` is a list, each adds what would undo it.
 local undo = nil
 local changed, new_work, ended = false, false, false  -- and whom to wake
+local makes_room = false  -- whether a program may go on although the server's memory is used up
 local absorb = nil  -- see messages.lua; a program that has nothing to do with messages has none
 
 local function note(...) undo[#undo + 1] = {...} end
@@ -77,10 +78,6 @@ end
 local function take_back()
   for i = #undo, 1, -1 do call(unpack(undo[i])) end
 end
-
--- A server whose memory is used up refuses what may use more of it, unless the script has changed something
--- already. What makes room again in the end begins with a deletion of nothing.
-local function begin_with_a_deletion() call('HDEL', K.numbers, '') end
 
 -- A number that is never given again.
 local function next_number(name) return hincrby(K.numbers, name, 1) end

@@ -38,6 +38,9 @@ if how == 'abort' then
   return 1
 end
 if how == 'commit' and not is_own then return redis.error_reply('LITEQ LOST') end
+-- A server whose memory is used up refuses what may use more of it, unless the script has changed something
+-- already. So what ends tasks, or only looks, begins with a deletion of nothing.
+if makes_room or read[ARGV[4]] then call('HDEL', K.numbers, '') end
 if not holder and absorb and not absorb() then return redis.error_reply('LITEQ MORE') end
 if how == 'try' then
   if holder and not is_own then return redis.error_reply('LITEQ LOCKED') end

@@ -109,7 +109,6 @@ end
 function absorb()
   local new = call('LRANGE', K.inbox, 0, 1999)
   if #new == 0 then return true end
-  call('LTRIM', K.inbox, #new, -1)  -- first: see begin_with_a_deletion
   local list = {}
   for i, it in ipairs(new) do
     local length, from = it:match('^(%d+) ()')
@@ -118,6 +117,7 @@ function absorb()
     list[i] = {record = record, m = unpack_record(record), data = it:sub(till)}
   end
   store_messages(list, math.huge)
+  call('LTRIM', K.inbox, #new, -1)
   hincrby(K.numbers, 'version', #new)
   new_work = false  -- whoever brought them has told of them
   return #new < 2000

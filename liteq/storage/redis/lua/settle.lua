@@ -1,6 +1,8 @@
 -- The ends of claims: what an outcome stores, and what becomes of the message.
 -- Uses: messages leases results holders
 
+makes_room = true
+
 -- A settlement, from the arguments: its head, what is entered of it, its results, messages and joins.
 local function read_outcome()
   local o = {}
