@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
 from liteq import (
     ConfigurationError,
@@ -31,6 +32,7 @@ from liteq.locks import TaskLock
 from liteq.messages import Disposition, Message, Outcome, Settlement
 from liteq.storage.base import ClaimOrder, Instant
 from liteq.storage.redis import RedisStorage
+from liteq.storage.redis.errors import translate
 from liteq.storage.redis.settings import prefix_of
 from liteq.workers.recovery import recover
 from tests.servers import RedisServer, redis_server
@@ -448,6 +450,25 @@ def test_a_server_whose_memory_is_used_up(own_server):
     client.config_set("maxmemory", 0)
     assert (len(huey), huey.scheduled_count(), huey.result_count()) == (1, 0, 0)
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ResponseError("MISCONF Redis is configured to save RDB snapshots"), StorageFull, "can't save"),
+        (ResponseError("BUSY Redis is busy running a script"), StorageBusy, "busy with a script"),
+        (ResponseError("Error running script: -OOM command not allowed when"), StorageFull, "maxmemory"),
+        (ReadOnlyError("You can't write against a read only replica."), StorageError, "is a replica"),
+        (NoPermissionError("this user has no permissions"), StorageError, "this user may not do that"),
+        (ResponseError("something else"), StorageError, "there: something else"),
+        (OSError("broken"), StorageUnreachable, "can't be reached"),
+    ],
+    ids=range(7),
+)
+def test_errors_say_what_to_do(error, kind, text):
+    ours = translate(error, "there")
+    assert type(ours) is kind
+    assert text in str(ours)
 
 
 def test_settings_that_lose_tasks_are_told_once(own_server, caplog):

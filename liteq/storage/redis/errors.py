@@ -8,6 +8,8 @@ from redis import exceptions as theirs
 
 from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnreachable
 
+_NO_MEMORY: Final = "the server has used up its maxmemory; nothing was stored: allow it more"
+
 _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]] = (
     (
         theirs.AuthenticationError,
@@ -27,11 +29,8 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
         "the server can't be reached; check that it runs, and the url",
     ),
     (OSError, StorageUnreachable, "the server can't be reached; check that it runs, and the url"),
-    (
-        theirs.OutOfMemoryError,
-        StorageFull,
-        "the server has used up its maxmemory; nothing was stored: allow it more",
-    ),
+    (theirs.OutOfMemoryError, StorageFull, _NO_MEMORY),
+    ("OOM command not allowed", StorageFull, _NO_MEMORY),
     ("MISCONF", StorageFull, "the server can't save its data, so it stores no more; look into its log"),
     (theirs.ReadOnlyError, StorageError, "the server is a replica; name the primary one in the url"),
     (
@@ -46,16 +45,21 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
     ),
     (theirs.ClusterDownError, StorageBusy, "the cluster is not complete at the moment"),
     (theirs.MasterDownError, StorageBusy, "the primary server is down at the moment"),
-    ("BUSY", StorageBusy, "the server is busy with a script of somebody"),
-    ("DENIED", StorageError, "the server is in protected mode; set a password on it, or bind it"),
+    ("BUSY Redis is busy", StorageBusy, "the server is busy with a script of somebody"),
+    (
+        "DENIED Redis is running",
+        StorageError,
+        "the server is in protected mode; set a password on it, or bind it",
+    ),
 )
-"""What it is (a type, or how its text begins), what it becomes, what to do. The first that fits counts."""
+"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their commands), what it
+becomes, and what to do. The first that fits counts."""
 
 
 def translate(error: Exception, where: str) -> StorageError:
     """The error to raise to a caller in place of the client's or the server's own."""
     text = str(error)
     for kind, ours, advice in _ADVICE:
-        if text.startswith(kind) if isinstance(kind, str) else isinstance(error, kind):
+        if kind in text if isinstance(kind, str) else isinstance(error, kind):
             return ours(f"{where}: {advice} ({text})")
     return StorageError(f"{where}: {text}")
