@@ -84,9 +84,9 @@ def done(claim: Any) -> Settlement:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"url": "http://localhost"}, "redis://, rediss://, unix://"),
-        ({"url": "localhost:6379"}, "redis://, rediss://, unix://"),
-        ({"url": 7}, "not that of a Redis server"),
+        ({"url": "http://localhost"}, "begins with redis://, rediss:// or unix://"),
+        ({"url": "localhost:6379"}, "begins with redis://, rediss:// or unix://"),
+        ({"url": 7}, "begins with redis://"),
         ({"url": "redis://localhost", "host": "other"}, "name the server once"),
         ({"connection_pool": 7}, "connection_pool must be a ConnectionPool of redis-py, not 7"),
         ({"filename": "queue.db"}, "filename"),
@@ -100,6 +100,14 @@ def done(claim: Any) -> Settlement:
 def test_options_that_cannot_be_are_refused_at_once(options, text):
     with pytest.raises(ConfigurationError, match=text):
         RedisHuey("q", **options)
+
+
+@pytest.mark.parametrize("url", ["redis//u:secret@host", "redis://u:se/secret@host", "redis://h:secret/0"])
+def test_a_wrong_url_is_not_told_for_there_may_be_a_password_in_it(url):
+    with pytest.raises(ConfigurationError) as caught:
+        RedisHuey("q", url=url)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_a_pool_of_the_application_s_own_is_used(server, make):

@@ -49,7 +49,7 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
     (
         "DENIED Redis is running",
         StorageError,
-        "the server is in protected mode; set a password on it, or bind it",
+        "the server is in protected mode; give it a password",
     ),
 )
 """What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their commands), what it

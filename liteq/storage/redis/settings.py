@@ -54,12 +54,17 @@ def _new_pool(url: str | None, options: dict[str, Any]) -> Any:
         **options,
     }
     try:
-        if url is not None:
-            pool = redis.ConnectionPool.from_url(url, **options)
-        else:
-            pool = redis.ConnectionPool(**_with_class(options))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"url={url!r} is not that of a Redis server: {error}") from error
+        pool = (
+            redis.ConnectionPool(**_with_class(options))
+            if url is None
+            else redis.ConnectionPool.from_url(url, **options)
+        )
+    except (ValueError, TypeError, AttributeError):
+        # Neither the url nor the client's error, which quotes it: there may be a password in it.
+        raise ConfigurationError(
+            "the url of a Redis server begins with redis://, rediss:// or unix://, then user:password@host:port/0"
+            " or a path; percent-encode what has another meaning there"
+        ) from None
     try:
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError, redis.exceptions.RedisError) as error:
