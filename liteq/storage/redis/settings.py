@@ -62,8 +62,8 @@ def _new_pool(url: str | None, options: dict[str, Any]) -> Any:
     except (ValueError, TypeError, AttributeError):
         # Neither the url nor the client's error, which quotes it: there may be a password in it.
         raise ConfigurationError(
-            "the url of a Redis server begins with redis://, rediss:// or unix://, then user:password@host:port/0"
-            " or a path; percent-encode what has another meaning there"
+            "the url of a Redis server begins with redis://, rediss:// or unix://; the rest is"
+            " user:password@host:port/0, or a path; percent-encode what has another meaning there"
         ) from None
     try:
         pool.connection_class(**pool.connection_kwargs)
