@@ -54,22 +54,22 @@ def _new_pool(url: str | None, options: dict[str, Any]) -> Any:
         **options,
     }
     try:
-        pool = (
-            redis.ConnectionPool(**_with_class(options))
-            if url is None
-            else redis.ConnectionPool.from_url(url, **options)
-        )
+        pool = redis.ConnectionPool(**_with_class(options)) if url is None else _pool_at(url, options)
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, redis.exceptions.RedisError) as error:
+        raise ConfigurationError(f"redis-py refuses the options of the queue: {error}") from error
+    return pool
+
+
+def _pool_at(url: str, options: dict[str, Any]) -> Any:
+    try:
+        return redis.ConnectionPool.from_url(url, **options)
     except (ValueError, TypeError, AttributeError):
         # Neither the url nor the client's error, which quotes it: there may be a password in it.
         raise ConfigurationError(
             "the url of a Redis server begins with redis://, rediss:// or unix://; the rest is"
             " user:password@host:port/0, or a path; percent-encode what has another meaning there"
         ) from None
-    try:
-        pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError, redis.exceptions.RedisError) as error:
-        raise ConfigurationError(f"redis-py refuses the options of the queue: {error}") from error
-    return pool
 
 
 def _with_class(options: dict[str, Any]) -> dict[str, Any]:
