@@ -67,13 +67,12 @@ class LockVerbs(Calls):
         return bool(self._call("clear_hits", name))
 
     def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
-        return sum(
-            (
-                int(self._call("prune_results", limit, now.wall)),
-                int(self._call("prune_locks", limit, monotonic, boot())),
-                int(self._call("prune_hits", limit, now.boot, now.ticks, now.wall)),
-            )
+        verbs = (
+            verb("prune_results", (limit, now.wall)),
+            verb("prune_locks", (limit, monotonic, boot())),
+            verb("prune_hits", (limit, now.boot, now.ticks, now.wall)),
         )
+        return sum(self.server.run(b"run", b"", verbs))
 
     # Counters
 
