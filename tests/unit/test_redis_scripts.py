@@ -47,6 +47,14 @@ def test_a_file_says_what_it_is_about_and_is_short(name):
     assert max(map(len, text.splitlines())) <= 120
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_each_verb_says_what_it_does(name):
+    text = (FOLDER / "lua" / f"{name}.lua").read_text()
+    verbs = re.findall(r"^function (?:read|write)\.(\w+)", text, re.MULTILINE)
+    told = re.findall(r"^-- (\w+): .*\n(?:--.*\n)*function (?:read|write)\.\1\(", text, re.MULTILINE)
+    assert told == verbs
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_program_knows_its_verb(verb):
     text = scripts.program(frozenset([verb])).text.decode()

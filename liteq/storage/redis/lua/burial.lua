@@ -28,6 +28,7 @@ local function delete_dead(seq)
   hdel(K.revocation, 'r:' .. m.id)
 end
 
+-- delete_dead: deletes the dead messages of some ids, and their revocations; how many.
 function write.delete_dead()
   local deleted = 0
   for _, id in ipairs(texts()) do
@@ -41,6 +42,7 @@ function write.delete_dead()
   return deleted
 end
 
+-- delete_dead_before: the same of those that died before a time, up to a number.
 function write.delete_dead_before()
   local before, limit = text(), number()
   local places = call('ZRANGEBYSCORE', K.died, '-inf', '(' .. before, 'LIMIT', 0, limit)

@@ -13,4 +13,5 @@ function read.ends_of()
   return reply
 end
 
+-- waiting_count: how many callbacks wait.
 function read.waiting_count() return call('HLEN', K.waiting) end

@@ -13,6 +13,8 @@ function write.incr()
   return call('HGET', K.counter, key)
 end
 
+-- counter: what it is; none if there is none.
 function read.counter() return call('HGET', K.counter, text()) end
 
+-- delete_counter: whether there was one.
 function write.delete_counter() return hdel(K.counter, text()) and 1 or 0 end

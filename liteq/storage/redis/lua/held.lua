@@ -29,6 +29,7 @@ function write.extend()
   return count
 end
 
+-- held: the claims of a consumer.
 function read.held()
   local owner, inline = text(), optional()
   return all_claims(function(claim) return claim.owner == owner end, inline)
@@ -43,11 +44,13 @@ function read.expired()
   end)
 end
 
+-- data_of: the data of a claimed message; none if the claim does not hold.
 function read.data_of()
   local seq = held_key()
   return seq and call('HGET', K.data, seq) or false
 end
 
+-- is_claimed: whether a message of an id is.
 function read.is_claimed()
   for _, seq in ipairs(places_of(text())) do
     if call('HEXISTS', K.claim, seq) == 1 then return 1 end

@@ -5,6 +5,7 @@ local function data_at(places)
   return hmget(K.data, places)
 end
 
+-- pending: the data of the first ready messages, paused ones among them, in their order.
 function read.pending()
   local limit, places = number(), {}
   if limit == 0 then return {} end
@@ -12,6 +13,7 @@ function read.pending()
   return data_at(places)
 end
 
+-- scheduled: the data of the first scheduled messages, the earliest first.
 function read.scheduled()
   local limit = number()
   if limit == 0 then return {} end
@@ -34,6 +36,7 @@ local function ready_count()
   return count
 end
 
+-- counts: how many are ready, scheduled, claimed, dead, waiting.
 function read.counts()
   return {
     ready_count(), call('ZCARD', K.schedule), call('HLEN', K.claim), call('HLEN', K.dead),

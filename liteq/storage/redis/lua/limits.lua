@@ -33,6 +33,7 @@ function write.hit_add()
   return 1
 end
 
+-- hits: all that are kept of a name, the oldest first.
 function read.hits()
   local name, reply = text(), {}
   local first, last = range_of(name)
@@ -44,6 +45,7 @@ local function forget_hits(name, first, last)
   for n = first, last do hdel(K.hit, field(n, name)) end
 end
 
+-- clear_hits: forgets them; whether there were any.
 function write.clear_hits()
   local name = text()
   local first, last = range_of(name)

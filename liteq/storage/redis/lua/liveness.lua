@@ -8,6 +8,7 @@ local function is_live(id)
   return call('HEXISTS', K.chained, id) == 1
 end
 
+-- is_live: of one id.
 function read.is_live() return is_live(text()) and 1 or 0 end
 
 -- ended: those ids that have a result or are not live.

@@ -62,6 +62,7 @@ local function own(name, token, holder, now)
   end
 end
 
+-- renew_lock: gives it another end, if this process holds it.
 function write.renew_lock()
   local name, token, holder, now = read_holder()
   local holders, mine = own(name, token, holder, now)
@@ -71,6 +72,7 @@ function write.renew_lock()
   return 1
 end
 
+-- release_lock: gives it up, if this process holds it.
 function write.release_lock()
   local name, token, holder, now = read_holder()
   local holders, mine = own(name, token, holder, now)

@@ -11,6 +11,7 @@ function write.take_slot()
   return 1
 end
 
+-- know_slot: notes a slot if none is noted; what is noted now.
 function write.know_slot()
   local name, slot = text(), text()
   local known = call('HGET', K.slot, name)
@@ -19,6 +20,7 @@ function write.know_slot()
   return slot
 end
 
+-- forget_slot: lets none be noted.
 function write.forget_slot()
   hdel(K.slot, text())
   return 1
@@ -36,6 +38,11 @@ function write.replace_entry()
   return 1
 end
 
+-- entry: that of a name; none if there is none.
 function read.entry() return call('HGET', K.timetable, text()) end
+
+-- entries: names and entries, in turns.
 function read.entries() return call('HGETALL', K.timetable) end
+
+-- timetable_version: grows with each change of an entry.
 function read.timetable_version() return call('HGET', K.numbers, 'timetable') or '0' end

@@ -22,6 +22,7 @@ function write.note_starts()
   return 1
 end
 
+-- set_progress: of a claim that holds; whether it does.
 function write.set_progress()
   local seq, progress = held_key(), text()
   if not seq then return 0 end

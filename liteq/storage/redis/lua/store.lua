@@ -1,6 +1,7 @@
 -- The verbs of the result store.
 -- Uses: results
 
+-- put_result: whatever was there before.
 function write.put_result()
   put_result(text(), text(), text())
   return 1
@@ -14,8 +15,10 @@ function write.put_if_empty()
   return 1
 end
 
+-- peek_result: none if there is none, or it has expired.
 function read.peek_result() return fresh_result(text(), number()) end
 
+-- pop_result: the same, and it is gone.
 function write.pop_result()
   local key, now = text(), number()
   local value = fresh_result(key, now)
@@ -23,6 +26,7 @@ function write.pop_result()
   return value
 end
 
+-- results: keys and values that have not expired, in turns.
 function read.results()
   local now, reply = number(), {}
   for _, key in ipairs(call('HKEYS', K.result)) do
@@ -35,6 +39,7 @@ function read.results()
   return reply
 end
 
+-- result_count: how many these are.
 function read.result_count()
   local now = text()
   return call('HLEN', K.result) - call('ZCOUNT', K.expiry, '-inf', now)

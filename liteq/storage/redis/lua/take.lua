@@ -19,4 +19,5 @@ local function have_turn(settle)
   return {held, claims, read.next_due(), last > heard and 1 or 0}
 end
 
+-- take: see have_turn.
 function write.take() return have_turn() end
