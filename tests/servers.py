@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import functools
 import os
 import shutil
@@ -41,7 +42,11 @@ class RedisServer:
         where = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program, *where, "--save", "", *self.options], stdout=log, stderr=log, start_new_session=True
+                [program, *where, "--save", "", *self.options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_the_tests,  # noqa: PLW1509 -- it takes no lock
             )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
@@ -75,6 +80,11 @@ class RedisServer:
         """End it for good."""
         self.end()
         shutil.rmtree(self.socket.parent, ignore_errors=True)
+
+
+def _end_with_the_tests() -> None:
+    """However they end; see prctl(2), PR_SET_PDEATHSIG."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def need_redis() -> None:
