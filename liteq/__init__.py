@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from liteq.api import BlackHoleHuey, FileHuey, Huey, MemoryHuey, SqliteHuey
+from liteq.api import (
+    BlackHoleHuey,
+    FileHuey,
+    Huey,
+    MemoryHuey,
+    PriorityRedisExpireHuey,
+    PriorityRedisHuey,
+    RedisExpireHuey,
+    RedisHuey,
+    SqliteHuey,
+)
 from liteq.canvas import chord, group
 from liteq.exceptions import (
     CancelExecution,
@@ -45,7 +55,11 @@ __all__ = [
     "HueyException",
     "MemoryHuey",
     "PeriodicTask",
+    "PriorityRedisExpireHuey",
+    "PriorityRedisHuey",
     "RateLimitExceeded",
+    "RedisExpireHuey",
+    "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultTimeout",

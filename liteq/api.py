@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from liteq import clock, signals
 from liteq import storage as backends
@@ -45,7 +45,11 @@ __all__ = [
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
+    "PriorityRedisExpireHuey",
+    "PriorityRedisHuey",
     "RateLimit",
+    "RedisExpireHuey",
+    "RedisHuey",
     "Result",
     "ResultGroup",
     "SqliteHuey",
@@ -194,6 +198,11 @@ class Huey(
         """
         if task.expires and task.gathers is None:
             task.resolve_expires(self.utc)
+        if task.priority and not self.storage.capabilities.priorities:
+            raise ConfigurationError(
+                f"{task!r} has priority {task.priority}, and {type(self).__name__} has no priorities:"
+                " use PriorityRedisHuey or PriorityRedisExpireHuey, or leave the priority out"
+            )
         message = Message(
             task.id,
             task.registry_key,
@@ -262,6 +271,48 @@ class FileHuey(Huey):
     """A queue in a folder, for tests and development: see `liteq.storage.file.FileStorage`."""
 
     _backend = "FileStorage"
+
+
+class RedisHuey(Huey):
+    """A queue on a Redis or Valkey server, first in, first out; see `liteq.storage.redis.RedisStorage`.
+
+    Raises:
+        ConfigurationError: if redis-py is not installed, or an option has no such value.
+    """
+
+    storage_defaults: ClassVar[dict[str, Any]] = {"priorities": False}
+
+    def get_storage(self, **kwargs: Any) -> Storage:
+        """See `Huey.get_storage`."""
+        try:
+            from liteq.storage.redis import RedisStorage  # redis-py is an extra, and loaded where it is used
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs redis-py: install liteq[redis] ({error})"
+            ) from error
+        return RedisStorage(self.name, **{**self.storage_defaults, **kwargs})
+
+
+class PriorityRedisHuey(RedisHuey):
+    """The same with priorities."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {"priorities": True}
+
+
+class RedisExpireHuey(RedisHuey):
+    """The same as `RedisHuey`, but reading leaves results where they are, and they expire."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {
+        "priorities": False,
+        "keep_results": True,
+        "expire_time": 86_400,
+    }
+
+
+class PriorityRedisExpireHuey(RedisExpireHuey):
+    """The same as `RedisExpireHuey` with priorities."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {**RedisExpireHuey.storage_defaults, "priorities": True}
 
 
 class MemoryHuey(Huey):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from liteq.storage.base import Storage
+from tests.servers import redis_server
 
 
 def _memory(_: Path, name: str) -> Storage:
@@ -23,13 +24,28 @@ def _sqlite(tmp_path: Path, name: str) -> Storage:
     return SqliteStorage(name, str(tmp_path / "queue.db"), durability="off")
 
 
+_databases: dict[Path, int] = {}
+
+
+def _redis(tmp_path: Path, name: str) -> Storage:
+    from liteq.storage.redis import RedisStorage
+
+    database = _databases.setdefault(tmp_path, len(_databases))
+    return RedisStorage(name, url=redis_server().url, db=database)
+
+
 def _file(tmp_path: Path, name: str) -> Storage:
     from liteq.storage.file import FileStorage
 
     return FileStorage(name, tmp_path / "queues", fsync=False)
 
 
-BACKENDS: dict[str, Callable[[Path, str], Storage]] = {"memory": _memory, "sqlite": _sqlite, "file": _file}
+BACKENDS: dict[str, Callable[[Path, str], Storage]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "file": _file,
+    "redis": _redis,
+}
 
 
 @pytest.fixture(params=BACKENDS)

@@ -14,6 +14,7 @@ from liteq.serializer import Serializer
 from liteq.storage.base import Storage
 from liteq.storage.sqlite import SqliteStorage, schema
 from liteq.workers.options import FILES_BESIDES, FILES_OF_WORKER
+from tests.servers import redis_server
 
 from .documents import ENVIRONMENT, ROOT, Reader, blocks, documents, links, table
 
@@ -37,7 +38,9 @@ def test_the_tutorial_runs(tmp_path: Path):
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/how-to").glob("*.md")), ids=lambda path: path.stem)
-def test_the_page_runs(page: Path, tmp_path: Path):
+def test_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if page.stem == "redis":
+        monkeypatch.setitem(ENVIRONMENT, "REDIS_URL", redis_server().url)
     reader = Reader(tmp_path)
     try:
         reader.follow(page)

@@ -18,6 +18,7 @@ import pytest
 
 from liteq.storage.base import Storage
 from liteq.storage.file import FileStorage
+from liteq.storage.redis import RedisStorage
 from liteq.storage.sqlite import SqliteStorage
 
 PATIENCE = 60
@@ -56,6 +57,8 @@ IN_FOLDER = 'FileHuey(path=HERE / "queues", store_intermediate_errors=False)'
 
 def open_storage(folder: Path) -> Storage:
     """The storage of the application in a folder, wherever it keeps its queue."""
+    if url := os.environ.get("LITEQ_TEST_REDIS"):
+        return RedisStorage(str(folder), url=url)
     if (folder / "queues").exists():
         return FileStorage("huey", folder / "queues")
     return SqliteStorage("huey", folder / "queue.db")

@@ -12,6 +12,7 @@ HEAVY = (
     "psutil",
     "cloudpickle",
     "apsw",
+    "redis",
     "asyncio",
     "multiprocessing",
     "ctypes",

@@ -232,6 +232,12 @@ def test_only_the_sqlite_backend_imports_apsw():
     assert all(name.startswith("liteq.storage.sqlite") for name in users), users
 
 
+def test_only_the_redis_backend_imports_redis_py():
+    users = {name for name in MODULES for one in IMPORTS[name] if one.module.split(".")[0] == "redis"}
+    assert users
+    assert all(name.startswith("liteq.storage.redis") for name in users), users
+
+
 def test_the_standard_library_s_sqlite_is_not_used():
     """Two SQLite libraries in one process on one file are unsafe."""
     assert [name for name in MODULES for one in IMPORTS[name] if one.module.split(".")[0] == "sqlite3"] == []

@@ -111,6 +111,7 @@ def test_the_clock_is_read_when_the_hit_has_its_turn(storage: Storage, second: S
     with ThreadPoolExecutor(1) as pool:
         with second.batch():
             second.put([message("a")], NOW)
+            assert second.pending_count() == 1  # whoever has looked at what it did holds the queue
             made = pool.submit(storage.hit, "limit", limit=1, per=100, clock=clock)
             waits.wait(0.2)  # some backends do not look before it is their turn
             time.sleep(0.01)

@@ -19,9 +19,9 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _figures(context: Context, idle: float, count: int, *, with_peers: bool) -> list[Figure]:
-    peers = [*context.sqlite_peers("full"), *context.redis_peers()] if with_peers else []
+    peers = [*context.sqlite_peers("full"), *context.on_redis()] if with_peers else []
     contenders = {
-        it.name: partial(_of, context, it, idle, count if it.name == "liteq" else min(count, 50))
+        it.name: partial(_of, context, it, idle, count if it.name.startswith("liteq") else min(count, 50))
         for it in (context.liteq, *peers)
     }
     rounds = in_turns(context.rounds, contenders)
