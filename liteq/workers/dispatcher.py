@@ -164,6 +164,9 @@ class Dispatcher:
             else:
                 self._read_control()
         heard = self._crew.read_all_reports()
+        if self._crew.wonders:
+            self._read_control()
+            self._crew.stop_wondering()
         if not (events or heard or self._ledger.look or self._look_again_at is not None):
             self._check_version()
         # Where there was a report, others may follow for which nobody is rung.
