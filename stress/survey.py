@@ -13,6 +13,7 @@ from liteq import SqliteHuey, clock
 from liteq.exceptions import StorageError
 from liteq.identity import Identity
 from liteq.storage.sqlite.connection import Durability
+from liteq.storage.sqlite.errors import FROM_FILE
 from liteq.storage.sqlite.verify import verify
 from liteq.workers.recovery import recover
 
@@ -99,7 +100,7 @@ class Survey:
             lost = self._check_tasks(states)
             self._check_batches(states)
             self._check_recovery(huey, states)
-        except (StorageError, apsw.Error) as error:
+        except (StorageError, *FROM_FILE) as error:
             return [*self._broken, f"it can't be used: {error}".replace(str(self._path), "the file")], 0
         finally:
             with suppress(StorageError):

@@ -76,7 +76,7 @@ class Crew:
         """A worker was interrupted, and why is not known: of a stop, the supervisor has told before that."""
         self._all_attached = False
         for packet in rings.take_over():
-            self._take_report(packet, None)
+            self._take_report(packet, None, 0)
 
     @property
     def is_inheriting(self) -> bool:
@@ -184,10 +184,11 @@ class Crew:
 
     def read_reports(self, worker: Worker) -> None:
         """Hear what a worker has reported."""
+        now = clock.monotonic()
         for packet in self._rings.read(worker.index):
-            self._take_report(packet, worker)
+            self._take_report(packet, worker, now)
 
-    def _take_report(self, packet: bytes, worker: Worker | None) -> None:
+    def _take_report(self, packet: bytes, worker: Worker | None, now: int) -> None:
         try:
             report = wire.unpack_report(packet)
         except wire.Garbled as error:
@@ -198,7 +199,7 @@ class Crew:
             if worker is not None:
                 self.retire(worker)
             return
-        claim = worker.reported(report, clock.monotonic()) if worker is not None else None
+        claim = worker.reported(report, now) if worker is not None else None
         claim = claim or self._inheritance.take((report.seq, report.attempt))
         if report.is_return:
             self._give_back([] if claim is None else [claim])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, Disposition, Settlement
 from liteq.storage.base import ClaimOrder
@@ -13,6 +14,9 @@ from liteq.workers.rings import Rings
 from liteq.workers.wire import MAX_PAYLOAD
 
 logger = logging.getLogger("huey.consumer")
+
+_LONGEST_UNSYNCED = 2_000
+"""Microseconds that a commit may have to wait for the disk: so much later is told of a result under load."""
 
 
 class Ledger:
@@ -35,6 +39,7 @@ class Ledger:
         self._settlements: list[Settlement] = []
         self._claimed: list[Claim] = []
         self._to_sync = False
+        self._unsynced_since = 0
         self._due: int | None = None
         self.look = True
         """There may be something ready in storage."""
@@ -73,9 +78,15 @@ class Ledger:
         claims, self._claimed = self._claimed, []
         for claim in pool.hand_out(claims, monotonic):
             self.settle(Settlement(claim.key, BACK))  # it found no room after all
-        self._sync()  # the workers go on meanwhile
+        self._sync_in_time()  # the workers go on meanwhile
         if claiming and self._beat.is_stale(now):  # last, because it may take a look at storage
             self._fire(now)
+
+    def _sync_in_time(self) -> None:
+        """Have what was committed on the disk. What waits already may come first, and go along with it."""
+        waited = clock.monotonic() - self._unsynced_since
+        if waited >= _LONGEST_UNSYNCED or not self._rings.have_news():
+            self._sync()
 
     def _sync(self) -> None:
         if self._to_sync:
@@ -101,7 +112,8 @@ class Ledger:
         self._settlements = []
         self._claimed.extend(claims)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
-        self._to_sync = self._to_sync or bool(settlements) or any(claim.at_most_once for claim in claims)
+        if not self._to_sync and (settlements or any(claim.at_most_once for claim in claims)):
+            self._to_sync, self._unsynced_since = True, clock.monotonic()
         # With no room, what has become ready in this turn waits for a look; else it is known what is left.
         self.look = self.look or arrives
         if claims_too and room:

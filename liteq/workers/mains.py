@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -46,6 +47,10 @@ def dispatcher_main(
 ) -> int:
     """Claim and settle until told to stop, or until the supervisor is gone and the workers have ended."""
     signal.signal(signal.SIGTERM, ignore)  # its end is the supervisor's to say, and after the workers'
+    # What it makes for each task has no cycles, and goes with the last reference to it. To look for cycles
+    # now and then among the tasks in hand, and in all of the application's modules, would be in vain.
+    gc.freeze()
+    gc.set_threshold(100_000)
     try:
         if owner is None:  # the first dispatcher of this consumer
             flush_locks(huey, options)

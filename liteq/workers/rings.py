@@ -76,6 +76,10 @@ class Rings:
         """Whether there is something to read."""
         return self._position(place, _HEAD) != self._read[place]
 
+    def have_news(self) -> bool:
+        """Whether there is something to read in any of them."""
+        return any(map(self.has_news, range(len(self._rings))))
+
     def read(self, place: int) -> list[bytes]:
         """What was reported since the last call; it stays until the next `commit`."""
         head = self._position(place, _HEAD)
@@ -94,7 +98,7 @@ class Rings:
         """Say that the dispatcher sleeps from now on; False if it must not, since there is news."""
         self._words[_SLEEPS] = 1
         with self._fence:  # who writes after this rings; what was written before is seen here
-            return not any(map(self.has_news, range(len(self._rings))))
+            return not self.have_news()
 
     def wake(self) -> None:
         """Say that it is awake: it looks at all rings before it sleeps again."""
