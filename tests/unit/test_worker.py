@@ -70,6 +70,28 @@ def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, lin
     assert report.outcome.status == "complete"
 
 
+def test_an_orphan_begins_no_other_task_of_its_packet(sqlite, line):
+    """Supervisor and dispatcher die while it runs the first one, and nobody slept who would be rung."""
+    ours, theirs = line
+    calls = []
+
+    @sqlite.task()
+    def note(value):
+        calls.append(value)
+        ours.close()
+
+    note("a")
+    note("b")
+    owner = sqlite.storage.register(identify())
+    claims = sqlite.storage.claim(owner, 2, now=clock.now(), lease=clock.monotonic() + LEASE)
+    ours.send(pack_tasks(claims, now=clock.monotonic()))
+    timer = Timer(Board(1), 0)
+    timer.install()
+    Worker(sqlite, 0, theirs, Board(1), Rings(1), LEASE, timer).work()
+    assert calls == ["a"]
+    assert [claim.key for claim in sqlite.storage.held(owner)] == [claims[1].key]  # the report is settled
+
+
 def test_it_does_not_begin_what_another_has_taken_over(sqlite, line, ran):
     calls, claim = ran
     sqlite.storage.settle([Settlement(claim.key, BACK)], clock.now())
