@@ -150,9 +150,13 @@ class Doorbell:
     def __init__(self) -> None:
         self._rang = 0
 
-    def is_due(self, now: int, *, more: bool) -> bool:
-        """Whether to ring now (monotonic microseconds), with `more` tasks in hand; it is taken for done."""
-        if more and now - self._rang < QUIET:
+    def is_due(self, before: int, after: int, *, more: bool) -> bool:
+        """Whether to ring now, with `more` tasks in hand; it is taken for done.
+
+        The times are those before and after the report was written (monotonic microseconds): the dispatcher
+        may have heard it in between, and looks once more that much earlier.
+        """
+        if more and after - self._rang < QUIET:
             return False
-        self._rang = now
+        self._rang = before
         return True
