@@ -72,6 +72,7 @@ class Crew:
         self.draining = False
         self.interrupted = False
         """Running tasks were ended by a stop."""
+        rings.owner = owner
         for packet in rings.take_over():
             self._take_report(packet, None)
 

@@ -98,7 +98,6 @@ class Worker:
         self._board = board
         self._rings = rings
         self._doorbell = Doorbell()
-        self._owner = 0
         self._alone = False
         """Neither a dispatcher nor a supervisor is left."""
         self._lease = lease
@@ -144,7 +143,6 @@ class Worker:
         if outcome is None:
             self._brake.stopping = True
             return False
-        self._owner = key.owner
         self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid), more=more)
         self._board.clear(self._index)
         if self._memory is not None:
@@ -248,7 +246,7 @@ class Worker:
         for report in map(unpack_report, packets):
             if report.outcome is None:
                 continue
-            key = ClaimKey(report.seq, report.attempt, self._owner)
+            key = ClaimKey(report.seq, report.attempt, self._rings.owner)
             try:
                 self._settle(Settlement(key, report.outcome, report.attempted(self._pid)))
             except StorageError as error:
