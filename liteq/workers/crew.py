@@ -75,6 +75,7 @@ class Crew:
         self.wonders = False
         """A worker was interrupted, and why is not known: of a stop, the supervisor has told before that."""
         self._all_attached = False
+        rings.owner = owner
         for packet in rings.take_over():
             self._take_report(packet, None, 0)
 

@@ -163,6 +163,7 @@ class Dispatcher:
                 self._storage_changed()
             else:
                 self._read_control()
+        now = clock.monotonic()
         heard = self._crew.read_all_reports()
         if self._crew.wonders:
             self._read_control()
@@ -170,7 +171,10 @@ class Dispatcher:
         if not (events or heard or self._ledger.look or self._look_again_at is not None):
             self._check_version()
         # Where there was a report, others may follow for which nobody is rung.
-        self._look_again_at = clock.monotonic() + QUIET if heard else None
+        if heard:
+            self._look_again_at = clock.monotonic() + QUIET
+        elif self._look_again_at is not None and self._look_again_at <= now:
+            self._look_again_at = None
 
     def _check_version(self) -> None:
         with suppress(StorageError):  # the turn will meet it again, and say so

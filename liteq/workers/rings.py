@@ -22,8 +22,9 @@ _LENGTH = struct.Struct("=I")
 _WORDS_EACH = 2
 _HEAD, _TAIL = 0, 1
 """Words of a ring: how many bytes were ever written, and how many of them are committed."""
-_SLEEPS = 0
-"""The first word of all: the dispatcher sleeps, or is about to."""
+_SLEEPS, _OWNER = 0, 1
+"""The first words of all: the dispatcher sleeps, or is about to; and the consumer's id in storage."""
+_WORDS_OF_ALL = 2
 
 
 class Rings:
@@ -34,7 +35,7 @@ class Rings:
     """
 
     def __init__(self, places: int) -> None:
-        words = 1 + places * _WORDS_EACH
+        words = _WORDS_OF_ALL + places * _WORDS_EACH
         pages = (words * 8 + mmap.PAGESIZE - 1) // mmap.PAGESIZE
         self._memory = memoryview(mmap.mmap(-1, pages * mmap.PAGESIZE + places * SIZE))
         # Each word is written and read as a whole.
@@ -63,6 +64,15 @@ class Rings:
     def left(self, place: int) -> list[bytes]:
         """The reports that are not committed, for a worker that finds that nobody is left to do so."""
         return self._reports(place, self._position(place, _TAIL), self._position(place, _HEAD))
+
+    @property
+    def owner(self) -> int:
+        """The consumer's id in storage, whose claims the reports end; the dispatcher says it."""
+        return self._words[_OWNER]
+
+    @owner.setter
+    def owner(self, owner: int) -> None:
+        self._words[_OWNER] = owner
 
     # The dispatcher
 
@@ -107,10 +117,10 @@ class Rings:
     # Both
 
     def _position(self, place: int, word: int) -> int:
-        return self._words[1 + place * _WORDS_EACH + word]
+        return self._words[_WORDS_OF_ALL + place * _WORDS_EACH + word]
 
     def _set(self, place: int, word: int, position: int) -> None:
-        self._words[1 + place * _WORDS_EACH + word] = position
+        self._words[_WORDS_OF_ALL + place * _WORDS_EACH + word] = position
 
     def _put(self, place: int, position: int, data: bytes) -> None:
         ring, start = self._rings[place], position % SIZE

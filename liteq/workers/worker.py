@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from fcntl import F_GETFD, fcntl
+from select import POLLHUP, POLLNVAL, poll  # as it is before gevent replaces it
 from typing import NoReturn, Protocol
 
 from liteq import clock
@@ -92,10 +93,11 @@ class Worker:
         self._huey = huey
         self._index = index
         self._line = line
+        self._ends_of_line = poll()
+        self._ends_of_line.register(line, 0)
         self._board = board
         self._rings = rings
         self._doorbell = Doorbell()
-        self._owner = 0
         self._alone = False
         """Neither a dispatcher nor a supervisor is left."""
         self._lease = lease
@@ -141,7 +143,6 @@ class Worker:
         if outcome is None:
             self._brake.stopping = True
             return False
-        self._owner = key.owner
         self._report(assignment, outcome, Attempted(began, duration // 1000, self._pid), more=more)
         self._board.clear(self._index)
         if self._memory is not None:
@@ -230,18 +231,22 @@ class Worker:
             _cut_off(error)
 
     def _check_line(self) -> None:
-        """A task that has closed it has closed other things as well: no other task is to run here."""
-        try:
-            fcntl(self._line, F_GETFD)
-        except OSError as error:
-            _cut_off(error)
+        """A task that has closed it has closed other things as well: no other task is to run here.
+
+        Nor if nobody is left at its other end, who would not be rung if it was awake when it died.
+        """
+        for _, event in self._ends_of_line.poll(0):
+            if event & POLLNVAL:
+                _cut_off(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+            if event & POLLHUP:
+                self._alone = self._brake.stopping = True
 
     def _settle_reports(self, packets: Iterable[bytes]) -> None:
         """Nobody else is left to. The claims may still be ours; if they are not, this has no effect."""
         for report in map(unpack_report, packets):
             if report.outcome is None:
                 continue
-            key = ClaimKey(report.seq, report.attempt, self._owner)
+            key = ClaimKey(report.seq, report.attempt, self._rings.owner)
             try:
                 self._settle(Settlement(key, report.outcome, report.attempted(self._pid)))
             except StorageError as error:

@@ -7,15 +7,16 @@ import pytest
 
 from liteq import clock
 from liteq.identity import identify
-from liteq.messages import BACK, Settlement
+from liteq.messages import BACK, Disposition, Outcome, Settlement
 from liteq.workers import leftovers
 from liteq.workers.rings import Rings
 from liteq.workers.shared import Board
 from liteq.workers.timer import Timer
-from liteq.workers.wire import STOP_PACKET, pack_tasks, packet_pair, unpack_report
+from liteq.workers.wire import STOP_PACKET, Report, pack_report, pack_tasks, packet_pair, unpack_report
 from liteq.workers.worker import Worker
 
 LEASE = 60 * clock.SECOND
+WENT_WELL = Outcome(Disposition.DONE, "complete")
 
 
 @pytest.fixture
@@ -68,6 +69,45 @@ def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, lin
     report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - LEASE))
     assert calls == ["a"]
     assert report.outcome.status == "complete"
+
+
+def test_an_orphan_begins_no_other_task_of_its_packet(sqlite, line):
+    """Supervisor and dispatcher die while it runs the first one, and nobody slept who would be rung."""
+    ours, theirs = line
+    calls = []
+
+    @sqlite.task()
+    def note(value):
+        calls.append(value)
+        ours.close()
+
+    note("a")
+    note("b")
+    owner = sqlite.storage.register(identify())
+    claims = sqlite.storage.claim(owner, 2, now=clock.now(), lease=clock.monotonic() + LEASE)
+    ours.send(pack_tasks(claims, now=clock.monotonic()))
+    timer = Timer(Board(1), 0)
+    timer.install()
+    rings = Rings(1)
+    rings.owner = owner
+    Worker(sqlite, 0, theirs, Board(1), rings, LEASE, timer).work()
+    assert calls == ["a"]
+    assert [claim.key for claim in sqlite.storage.held(owner)] == [claims[1].key]  # the report is settled
+
+
+def test_an_orphan_settles_what_the_worker_before_it_has_reported(sqlite, line, ran):
+    """That died in its place, and so did supervisor and dispatcher before they committed its report."""
+    ours, theirs = line
+    _, claim = ran
+    rings = Rings(1)
+    rings.owner = claim.owner
+    assert rings.write(0, pack_report(Report(claim.seq, claim.attempt, 1, WENT_WELL, clock.now())))
+    ours.close()
+    timer = Timer(Board(1), 0)
+    timer.install()
+    Worker(sqlite, 0, theirs, Board(1), rings, LEASE, timer).work()
+    assert sqlite.storage.running_count() == 0
+    assert sqlite.storage.pending_count() == 0
 
 
 def test_it_does_not_begin_what_another_has_taken_over(sqlite, line, ran):
