@@ -10,11 +10,11 @@ from stress.bench.system import System
 
 
 def measure(context: Context) -> list[Figure]:
-    """After 30 ms, 5 s, and where there is time for it after a minute."""
+    """After 30 ms, 5 s, and in full runs after a minute."""
     figures = _figures(context, 0.03, context.several(150, 400), with_peers=True)
     figures += _figures(context, 5, 3, with_peers=context.full)
-    if context.rounds >= 5:
-        figures += _figures(context, 60, context.several(1, 2), with_peers=False)
+    if context.full:
+        figures += _figures(context, 60, 2, with_peers=False)
     return figures
 
 
