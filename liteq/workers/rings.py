@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import mmap
 import struct
-import threading
 from typing import Final
+
+from liteq.workers.barrier import Barrier
 
 SIZE: Final = 128 * 1024
 """Bytes of a ring: the largest report fits twice."""
@@ -42,7 +43,7 @@ class Rings:
         self._words = self._memory[: words * 8].cast("Q")
         self._rings = [self._memory[pages * mmap.PAGESIZE + place * SIZE :][:SIZE] for place in range(places)]
         self._read = [0] * places
-        self._fence = threading.Lock()
+        self._barrier = Barrier()
 
     # The worker
 
@@ -53,13 +54,14 @@ class Rings:
         if end - tail > SIZE:
             return False
         self._put(place, head, _LENGTH.pack(len(report)) + report)
+        self._barrier()  # who sees that it is there sees what it says
         self._set(place, _HEAD, end)
         return True
 
     def is_awaited(self) -> bool:
         """Whether the dispatcher has to be rung, because it may not see by itself what was written."""
-        with self._fence:  # an atomic operation: what was written is seen by all before this is read
-            return bool(self._words[_SLEEPS])
+        self._barrier()  # what was written is seen by all before this is read
+        return bool(self._words[_SLEEPS])
 
     def left(self, place: int) -> list[bytes]:
         """The reports that are not committed, for a worker that finds that nobody is left to do so."""
@@ -93,8 +95,8 @@ class Rings:
     def read(self, place: int) -> list[bytes]:
         """What was reported since the last call; it stays until the next `commit`."""
         head = self._position(place, _HEAD)
-        with self._fence:  # what is before the head is seen once the head is
-            reports = self._reports(place, self._read[place], head)
+        self._barrier()  # what is before the head is seen, since the head was
+        reports = self._reports(place, self._read[place], head)
         self._read[place] = head
         return reports
 
@@ -107,8 +109,8 @@ class Rings:
     def sleep(self) -> bool:
         """Say that the dispatcher sleeps from now on; False if it must not, since there is news."""
         self._words[_SLEEPS] = 1
-        with self._fence:  # who writes after this rings; what was written before is seen here
-            return not self.have_news()
+        self._barrier()  # who writes after this rings; what was written before is seen here
+        return not self.have_news()
 
     def wake(self) -> None:
         """Say that it is awake: it looks at all rings before it sleeps again."""

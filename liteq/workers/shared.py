@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mmap
 import struct
-import threading
 
 from liteq.messages import Verdict
+from liteq.workers.barrier import Barrier
 
 _NOTE = struct.Struct("<QQQQQ")
 _ATTEMPT = struct.Struct("<QQ")
@@ -33,7 +33,7 @@ class Board:
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, workers * _ENTRY_SIZE))
-        self._fence = threading.Lock()
+        self._barrier = Barrier()
 
     def write(self, index: int, seq: int, attempt: int, started: int = 0) -> None:
         """Note that the worker at `index` starts an attempt, at `started` (microseconds of UTC)."""
@@ -42,8 +42,8 @@ class Board:
     def begin(self, index: int, seq: int, attempt: int, started: int, epoch: int) -> bool:
         """Note that the worker starts an attempt; False if it must not, since its epoch is over."""
         self.write(index, seq, attempt, started)
-        with self._fence:  # an atomic operation: what was written is seen by all before the epoch is read
-            return self.epoch(index) == epoch
+        self._barrier()  # what was written is seen by all before the epoch is read
+        return self.epoch(index) == epoch
 
     def epoch(self, index: int) -> int:
         """In which epoch the worker at `index` is handed tasks."""
@@ -52,8 +52,8 @@ class Board:
     def begin_epoch(self, index: int) -> int:
         """End the worker's epoch: it starts nothing more of what it was handed until now; the new one."""
         epoch = self.epoch(index) + 1
-        with self._fence:
-            _FIELD.pack_into(self._memory, index * _ENTRY_SIZE + _NOTE.size, epoch)
+        _FIELD.pack_into(self._memory, index * _ENTRY_SIZE + _NOTE.size, epoch)
+        self._barrier()  # and only now it is looked at what the worker is at
         return epoch
 
     def limit(self, index: int, deadline: int) -> None:
