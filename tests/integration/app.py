@@ -4,11 +4,17 @@ import os
 import time
 from pathlib import Path
 
-from liteq import PriorityRedisHuey, SqliteHuey
+from liteq import FileHuey, PriorityRedisHuey, SqliteHuey
 
 HERE = Path(__file__).parent
 REDIS = os.environ.get("LITEQ_TEST_REDIS")
-huey = PriorityRedisHuey(str(HERE), url=REDIS) if REDIS else SqliteHuey(filename=HERE / "queue.db")
+IN_FOLDER = False
+if REDIS:
+    huey = PriorityRedisHuey(str(HERE), url=REDIS)
+elif IN_FOLDER:
+    huey = FileHuey(path=HERE / "queues", store_intermediate_errors=False)
+else:
+    huey = SqliteHuey(filename=HERE / "queue.db")
 
 
 def note(text):

@@ -51,9 +51,6 @@ def processor_time(*pids: int) -> float:
 
 # The application
 
-IN_SQLITE = 'SqliteHuey(filename=HERE / "queue.db")'
-IN_FOLDER = 'FileHuey(path=HERE / "queues", store_intermediate_errors=False)'
-
 
 def open_storage(folder: Path) -> Storage:
     """The storage of the application in a folder, wherever it keeps its queue."""
@@ -64,12 +61,11 @@ def open_storage(folder: Path) -> Storage:
     return SqliteStorage("huey", folder / "queue.db")
 
 
-def write_app(folder: Path, more: str = "", queue: str = IN_SQLITE) -> Any:
+def write_app(folder: Path, more: str = "", *, in_folder: bool = False) -> Any:
     """Put `app.py` and `more` source into a folder; the module, as the producer in this process has it."""
     path = folder / "app.py"
     source = Path(__file__).with_name("app.py").read_text() + "\n\n" + more
-    source = source.replace("from liteq import SqliteHuey", "from liteq import FileHuey, SqliteHuey")
-    source = source.replace(f"huey = {IN_SQLITE}", f"huey = {queue}")
+    source = source.replace("IN_FOLDER = False", f"IN_FOLDER = {in_folder}")
     # A consumer may be importing it at this moment.
     path.with_suffix(".new").write_text(source)
     path.with_suffix(".new").replace(path)

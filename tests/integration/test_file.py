@@ -9,7 +9,7 @@ import pytest
 
 from liteq import TaskException
 
-from .consumer import IN_FOLDER, get, is_alive, kill, started, wait_until, wait_until_settled, write_app
+from .consumer import get, is_alive, kill, started, wait_until, wait_until_settled, write_app
 
 MORE = """
 from liteq import crontab
@@ -53,7 +53,7 @@ def collect(values):
 
 @pytest.fixture
 def app(tmp_path):
-    module = write_app(tmp_path, MORE, IN_FOLDER)
+    module = write_app(tmp_path, MORE, in_folder=True)
     yield module
     module.huey.storage.close()
 
