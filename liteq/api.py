@@ -11,7 +11,9 @@ from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
 from liteq.direct import DirectExecution
+from liteq.emitter import Emitter
 from liteq.enqueueing import Enqueueing
+from liteq.events import Events
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.hooks import Hooks
 from liteq.limits import Limits, RateLimit
@@ -70,6 +72,7 @@ class Huey(
     Pauses,
     Inspection,
     Records,
+    Events,
     OlderNames,
 ):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
@@ -124,7 +127,8 @@ class Huey(
             self.storage_class = storage_class
         self.registry = Registry(BUILT_IN)
         self.hooks = Hooks()
-        self.signals = signals.Signal()
+        self.emitter = Emitter(self)
+        self.signals = signals.Signal(self.emitter.note)
         self.in_flight: set[Task] = set()
         self._immediate = immediate
         self._direct_owner: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from liteq import clock, signals
 from liteq.canvas import give_list
+from liteq.emitter import Emitter
 from liteq.execution import run
 from liteq.identity import identify
 from liteq.messages import Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
@@ -34,6 +35,7 @@ class DirectExecution:
     serializer: Serializer
     registry: Registry
     signals: signals.Signal
+    emitter: Emitter
     utc: bool
     deserialize_task: Callable[[bytes], Task]
     message_of: Callable[[Task], Message]
@@ -102,10 +104,12 @@ class DirectExecution:
             return Ended(signals.SIGNAL_SCHEDULED)
         revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
         began, started = clock.now(), clock.monotonic()
-        ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
+        with self.emitter.collected() as events:
+            ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
         outcome = ended.outcome()
         attempted = Attempted(began, clock.monotonic() - started, os.getpid())
         self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
+        self.emitter.send(events)
         if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended

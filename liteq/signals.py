@@ -33,10 +33,12 @@ logger = logging.getLogger("huey")
 class Signal:
     """Receivers by signal. A receiver is called as `receiver(signal, task, *args)`."""
 
-    __slots__ = ("receivers",)
+    __slots__ = ("receivers", "tap")
 
-    def __init__(self) -> None:
+    def __init__(self, tap: Receiver | None = None) -> None:
         self.receivers: dict[str, list[Receiver]] = {_ANY: []}
+        self.tap = tap
+        """Called before the receivers, for all that is sent; it is not asked for by `has_receivers`."""
 
     def connect(self, receiver: Receiver, *signals: str) -> None:
         """Call the receiver for these signals, or for all if none is named."""
@@ -58,6 +60,15 @@ class Signal:
 
     def send(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         """Call the receivers of the signal, then those of any; one that raises does not stop the others."""
+        if self.tap is not None:
+            try:
+                self.tap(signal, task, *args, **kwargs)
+            except Exception:
+                logger.exception("Signal %s of task %s can't be told to who listens", signal, task)
+        self.call(signal, task, *args, **kwargs)
+
+    def call(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
+        """The same for the receivers alone, where the tap has no part in it."""
         if not self.has_receivers(signal):
             return
         for receiver in (*self.receivers.get(signal, ()), *self.receivers[_ANY]):

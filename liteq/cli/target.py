@@ -32,13 +32,22 @@ def queue_of(argument: str) -> Any:
     Raises:
         ConfigurationError: if it can't be loaded, or has no file.
     """
+    huey = load_queue(argument)
+    if getattr(huey.storage, "database", None) is None:
+        raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
+    return huey
+
+
+def load_queue(argument: str) -> Any:
+    """The queue of an application, wherever it is stored.
+
+    Raises:
+        ConfigurationError: if it can't be loaded.
+    """
     # Imported here, so that a command on a file does not load what runs applications.
     from liteq.workers.application import BrokenApplication, load
 
     try:
-        huey = load(argument)
+        return load(argument)
     except BrokenApplication as error:
         raise ConfigurationError(f"{argument}: the application can't be imported:\n{error}") from error
-    if getattr(huey.storage, "database", None) is None:
-        raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
-    return huey

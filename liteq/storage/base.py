@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
+from liteq.storage.contract.events import EventContract, Packet, Subscription
 from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
 from liteq.storage.contract.limits import Instant, LimitContract
 from liteq.storage.contract.locks import Holder, LockContract
@@ -35,7 +36,9 @@ __all__ = [
     "DeadTask",
     "Holder",
     "Instant",
+    "Packet",
     "Storage",
+    "Subscription",
     "Taken",
     "WakeSource",
     "Wakeup",
@@ -51,6 +54,8 @@ class Capabilities(NamedTuple):
     """Other processes see the same queue, so a consumer can serve it."""
     max_payload: int | None = None
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
+    events: bool = False
+    """Other processes can listen to live events, or other threads if it is not shared."""
 
 
 class Storage(
@@ -65,6 +70,7 @@ class Storage(
     ConsumerContract,
     InspectionContract,
     RecordContract,
+    EventContract,
 ):
     """One named queue in some medium; the verbs stand in `liteq.storage.contract`, by concern."""
 

@@ -51,6 +51,14 @@ def attempt(
     if task is None:
         return _dead(huey, wrong)
     task.claim = assignment.key
+    with huey.emitter.collected() as events:
+        outcome = _end_of(huey, task, assignment, brake, stopped)
+    return outcome._replace(events=tuple(events)) if events else outcome
+
+
+def _end_of(
+    huey: Huey, task: Task, assignment: Assignment, brake: Brake, stopped: HueyException | None
+) -> Outcome:
     if stopped is not None or assignment.verdict:
         return conclude(huey, task, stopped or _reason(assignment.verdict, task)).outcome()
     if not task.timeout:
@@ -84,7 +92,7 @@ def _places(error: BaseException) -> str:
 
 
 def _dead(huey: Huey, reason: str) -> Outcome:
-    huey.signals.send(s.SIGNAL_DEAD, None)
+    huey.signals.call(s.SIGNAL_DEAD, None)  # the dispatcher knows of which task to tell
     return Outcome(Disposition.DEAD, "dead", reason=reason)
 
 
@@ -105,7 +113,7 @@ def announce(huey: Huey, announcement: Announcement) -> None:
         except BaseException as error:  # noqa: BLE001 -- whatever a foreign payload raises
             logger.warning("A task that is told of %s", undecodable(error))
     for signal in announcement.signals:
-        huey.signals.send(signal, task)
+        huey.signals.call(signal, task)  # the dispatcher has told those who listen
 
 
 def settle(huey: Huey, settlement: Settlement) -> None:
@@ -125,7 +133,10 @@ def settle(huey: Huey, settlement: Settlement) -> None:
         message = {"error": f"its outcome can't be stored: {error}"}
         failed = _instead(outcome, message["error"], huey.serializer.serialize(Error(message)))
         held = huey.storage.settle([Settlement(key, failed, attempted)], clock.now())[0]
-    if not held:
+        outcome = failed
+    if held:
+        huey.emitter.send(outcome.events)
+    else:
         logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", key.seq)
 
 

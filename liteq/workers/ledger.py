@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain, compress
 
 from liteq import clock
 from liteq.api import Huey
@@ -13,6 +16,8 @@ from liteq.workers.rings import Rings
 from liteq.workers.wire import MAX_PAYLOAD
 
 logger = logging.getLogger("huey.consumer")
+
+_UNHEARD = nullcontext()
 
 
 class Ledger:
@@ -28,6 +33,7 @@ class Ledger:
 
     def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, rings: Rings) -> None:
         self._storage = huey.storage
+        self._emitter = huey.emitter
         self._owner = owner
         self._lease = lease
         self._beat = beat
@@ -95,8 +101,9 @@ class Ledger:
         self._news = self._news or makes_ready or self._is_due(now)
         claims_too = claiming and (makes_ready or self._has_reason(now, room))
         claims: list[Claim] = []
-        with self._storage.batch(durable=False):
-            held = self._storage.settle(settlements, now) if settlements else []
+        held: list[bool] = []
+        with self._announced(settlements, held), self._storage.batch(durable=False):
+            held += self._storage.settle(settlements, now) if settlements else ()
             if claims_too:
                 self._beat.fire(now)
                 # From now on: this turn may have waited long for its transaction.
@@ -114,6 +121,21 @@ class Ledger:
         # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
         self.look = room <= len(claims) if claims_too and room else self.look or makes_ready
         _warn_of_lost(settlements, held)
+
+    def _announced(self, settlements: list[Settlement], held: list[bool]) -> AbstractContextManager[None]:
+        """Tell those who listen of what is settled within the block."""
+        events = [settlement.outcome.events for settlement in settlements]
+        return self._announcing(events, held) if any(events) else _UNHEARD
+
+    @contextmanager
+    def _announcing(self, events: list[tuple[bytes, ...]], held: list[bool]) -> Iterator[None]:
+        announcement = self._emitter.announce([*chain.from_iterable(events)])
+        try:
+            yield
+        except BaseException:
+            announcement.withdraw()
+            raise
+        announcement.confirm([*chain.from_iterable(compress(events, held))])
 
     def overtakes(self, pool: Pool) -> bool:
         """Whether tasks that wait inside workers should not: others come first by now, or they are paused."""

@@ -13,9 +13,12 @@ from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
+from liteq.storage.pipes import PipeFolder
 from liteq.storage.sqlite import sql
 from liteq.storage.sqlite.connection import Durability, Settings
 from liteq.storage.sqlite.database import Database, Transaction
+from liteq.storage.sqlite.events import EventVerbs
+from liteq.storage.sqlite.files import real_of
 from liteq.storage.sqlite.limits import LimitVerbs
 from liteq.storage.sqlite.locks import LockVerbs
 from liteq.storage.sqlite.messages import MessageVerbs
@@ -30,7 +33,7 @@ _PAGES_BEFORE_RESTART = 64_000
 _MAX_PAYLOAD = 999_000_000
 
 
-class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVerbs, Storage):
+class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVerbs, EventVerbs, Storage):
     """A named queue in a SQLite file; several queues may share one. Making one opens nothing.
 
     Args:
@@ -55,7 +58,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         ConfigurationError: for an option that is unknown or has no such value.
     """
 
-    capabilities = Capabilities(durable=True, shared=True, max_payload=_MAX_PAYLOAD)
+    capabilities = Capabilities(durable=True, shared=True, max_payload=_MAX_PAYLOAD, events=True)
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         level = _durability(durability, fsync)
         settings = Settings(path, level, timeout, int(cache_mb), bool(secure_delete))
         self.database = Database(settings)
+        self._listeners = PipeFolder(real_of(path), name)
 
     # Lifecycle
 
