@@ -196,10 +196,11 @@ class Emitter:
 
     def send(self, events: Sequence[bytes], what: bytes = PLAIN, token: bytes = b"") -> None:
         """Tell events, to be shown at once or to be held."""
+        if not (events and self.is_listened()):  # another process may have seen somebody who listens
+            return
         parts = [events[at : at + _EVENTS_IN_PACKET] for at in range(0, len(events), _EVENTS_IN_PACKET)]
         head = b" ".join((what, token))
-        if parts:
-            self._host.storage.publish([Packet(b"\n".join((head, *part)), len(part)) for part in parts])
+        self._host.storage.publish([Packet(b"\n".join((head, *part)), len(part)) for part in parts])
 
     def tell(self, what: bytes, token: bytes) -> None:
         """Tell what has become of events that are held."""
