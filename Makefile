@@ -19,7 +19,7 @@ test: $(VENV)/.installed-dev
 	done; \
 	exit $$status
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed-dev
 	$(BIN)/python stress/bench/run.py
 
 $(VENV)/.created:

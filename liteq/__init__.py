@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from liteq.api import Huey, MemoryHuey, SqliteHuey
+from liteq.api import (
+    BlackHoleHuey,
+    FileHuey,
+    Huey,
+    MemoryHuey,
+    PriorityRedisExpireHuey,
+    PriorityRedisHuey,
+    RedisExpireHuey,
+    RedisHuey,
+    SqliteHuey,
+)
 from liteq.canvas import chord, group
 from liteq.exceptions import (
     CancelExecution,
@@ -33,17 +43,23 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "SKIPPED",
+    "BlackHoleHuey",
     "CancelExecution",
     "ChordResult",
     "ConfigurationError",
     "EmptyData",
     "Error",
     "Executor",
+    "FileHuey",
     "Huey",
     "HueyException",
     "MemoryHuey",
     "PeriodicTask",
+    "PriorityRedisExpireHuey",
+    "PriorityRedisHuey",
     "RateLimitExceeded",
+    "RedisExpireHuey",
+    "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultTimeout",

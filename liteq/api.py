@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from liteq import clock, signals
+from liteq import storage as backends
 from liteq.bounds import check_line
 from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
-from liteq.direct import DirectExecution
+from liteq.direct import DirectExecution, HeldBack
 from liteq.emitter import Emitter
 from liteq.enqueueing import Enqueueing
 from liteq.events import Events
@@ -31,6 +32,7 @@ from liteq.results import EmptyData, Result
 from liteq.schedules import crontab
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
+from liteq.storage.blackhole import BlackHoleStorage
 from liteq.storage.memory import MemoryStorage
 from liteq.submission import BUILT_IN, Executed, Submission, pickled_exception
 from liteq.tasks import PeriodicTask, Task, signature_of
@@ -38,12 +40,18 @@ from liteq.timetable import Scheduling
 from liteq.wrapper import TaskWrapper
 
 __all__ = [
+    "BlackHoleHuey",
     "ChordResult",
     "EmptyData",
+    "FileHuey",
     "Huey",
     "MemoryHuey",
     "PeriodicTask",
+    "PriorityRedisExpireHuey",
+    "PriorityRedisHuey",
     "RateLimit",
+    "RedisExpireHuey",
+    "RedisHuey",
     "Result",
     "ResultGroup",
     "SqliteHuey",
@@ -54,6 +62,12 @@ __all__ = [
     "crontab",
     "group",
 ]
+
+_OF_MEMORY = ("expire_time", "history", "history_age")  # of the options of any storage
+
+# Names of huey 0.3 to 1.
+AsyncData = TaskResultWrapper = Result
+QueueTask, QueuePeriodicTask = Task, PeriodicTask
 
 _signature = signature_of  # the name that applications import
 
@@ -95,6 +109,7 @@ class Huey(
     """
 
     storage_class: type[Storage] | None = None
+    _backend = "SqliteStorage"  # if that is None; it is loaded only where it is used
 
     def __init__(
         self,
@@ -130,7 +145,8 @@ class Huey(
         self.emitter = Emitter(self)
         self.signals = signals.Signal(self.emitter.note)
         self.in_flight: set[Task] = set()
-        self._immediate = immediate
+        self._immediate = bool(immediate)
+        self._held_back: list[HeldBack] = []
         self._direct_owner: tuple[int, int] | None = None
         self.storage = self.create_storage()
         check_max_payload(max_payload, self.storage)
@@ -144,8 +160,9 @@ class Huey(
         return self.get_storage(**self.storage_kwargs)
 
     def get_immediate_storage(self) -> Storage:
-        """The storage of immediate mode."""
-        return MemoryStorage(self.name)
+        """The storage of immediate mode: in memory, with what it has of the options of the real one."""
+        options = {name: self.storage_kwargs[name] for name in _OF_MEMORY if name in self.storage_kwargs}
+        return MemoryStorage(self.name, **options)
 
     def get_storage(self, **kwargs: Any) -> Storage:
         """The real storage.
@@ -153,11 +170,7 @@ class Huey(
         Raises:
             ConfigurationError: for an option that the backend does not know.
         """
-        if self.storage_class is None:
-            from liteq.storage.sqlite import SqliteStorage  # apsw is loaded only where it is used
-
-            return SqliteStorage(self.name, **kwargs)
-        backend: Any = self.storage_class
+        backend: Any = self.storage_class or getattr(backends, self._backend)
         return cast("Storage", backend(self.name, **kwargs))  # each backend has options of its own
 
     @property
@@ -167,11 +180,18 @@ class Huey(
 
     @immediate.setter
     def immediate(self, value: bool) -> None:
-        if value != self._immediate:
-            self._immediate = value
-            if self.immediate_use_memory:
-                self.storage = self.create_storage()
-                self._direct_owner = None
+        before, self._immediate = self._immediate, bool(value)
+        if self._immediate == before or not self.immediate_use_memory:
+            return
+        left = self.storage
+        try:
+            self.storage = self.create_storage()
+        except BaseException:
+            self._immediate = before
+            raise
+        left.close()
+        self._direct_owner = None
+        self._held_back.clear()
 
     # Messages
 
@@ -182,6 +202,11 @@ class Huey(
         """
         if task.expires and task.gathers is None:
             task.resolve_expires(self.utc)
+        if task.priority and not self.storage.capabilities.priorities:
+            raise ConfigurationError(
+                f"{task!r} has priority {task.priority}, and {type(self).__name__} has no priorities:"
+                " use PriorityRedisHuey or PriorityRedisExpireHuey, or leave the priority out"
+            )
         message = Message(
             task.id,
             task.registry_key,
@@ -246,7 +271,61 @@ class SqliteHuey(Huey):
     """A queue in a SQLite file; see `liteq.storage.sqlite.SqliteStorage` for its options."""
 
 
+class FileHuey(Huey):
+    """A queue in a folder, for tests and development: see `liteq.storage.file.FileStorage`."""
+
+    _backend = "FileStorage"
+
+
+class RedisHuey(Huey):
+    """A queue on a Redis or Valkey server, first in, first out; see `liteq.storage.redis.RedisStorage`.
+
+    Raises:
+        ConfigurationError: if redis-py is not installed, or an option has no such value.
+    """
+
+    storage_defaults: ClassVar[dict[str, Any]] = {"priorities": False}
+
+    def get_storage(self, **kwargs: Any) -> Storage:
+        """See `Huey.get_storage`."""
+        try:
+            from liteq.storage.redis import RedisStorage  # redis-py is an extra, and loaded where it is used
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs redis-py: install liteq[redis] ({error})"
+            ) from error
+        return RedisStorage(self.name, **{**self.storage_defaults, **kwargs})
+
+
+class PriorityRedisHuey(RedisHuey):
+    """The same with priorities."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {"priorities": True}
+
+
+class RedisExpireHuey(RedisHuey):
+    """The same as `RedisHuey`, but reading leaves results where they are, and they expire."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {
+        "priorities": False,
+        "keep_results": True,
+        "expire_time": 86_400,
+    }
+
+
+class PriorityRedisExpireHuey(RedisExpireHuey):
+    """The same as `RedisExpireHuey` with priorities."""
+
+    storage_defaults: ClassVar[dict[str, Any]] = {**RedisExpireHuey.storage_defaults, "priorities": True}
+
+
 class MemoryHuey(Huey):
     """A queue in memory, of this process alone: for immediate mode and tests."""
 
     storage_class = MemoryStorage
+
+
+class BlackHoleHuey(Huey):
+    """A queue in which everything vanishes; a call is checked, and then forgotten."""
+
+    storage_class = BlackHoleStorage

@@ -7,14 +7,14 @@ import os
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from liteq import clock, signals
 from liteq.canvas import give_list
 from liteq.emitter import Emitter
 from liteq.execution import run
 from liteq.identity import identify
-from liteq.messages import Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
+from liteq.messages import BACK, Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
 from liteq.outcomes import Ended, Runtime, dead_outcome, undecodable
 from liteq.registry import Registry
 from liteq.serializer import Serializer
@@ -26,6 +26,14 @@ logger = logging.getLogger("huey")
 # What an application takes out by hand with `dequeue` stays its own for this long.
 _DIRECT_LEASE = 3600 * clock.SECOND
 _NO_CLAIM = ClaimKey(0, 0, 0)
+
+
+class HeldBack(NamedTuple):
+    """A task of immediate mode that was paused when it was its turn."""
+
+    name: str
+    id: str
+    priority: int
 
 
 class DirectExecution:
@@ -42,6 +50,7 @@ class DirectExecution:
     is_revoked: Callable[..., bool]
     _immediate: bool
     _direct_owner: tuple[int, int] | None
+    _held_back: list[HeldBack]
 
     def dequeue(self) -> Task | None:
         """Take the next ready task; it is this process's until it is given to `execute`."""
@@ -76,11 +85,39 @@ class DirectExecution:
         waiting = deque(self._caused(ended))
         while waiting:
             following = waiting.popleft()
+            if self.hold_back(following):
+                continue
             if self.ready_to_run(following):
                 waiting.extend(self._caused(self._attempt(following, None)))
             else:
                 self.storage.put([self.message_of(following)], clock.now())
         return ended.value
+
+    def hold_back(self, task: Task) -> bool:
+        """Store a task that could run but is paused, until `run_held_back`; whether it is."""
+        if not self.ready_to_run(task):
+            return False
+        name = self.registry.task_to_string(type(task))
+        if self.storage.paused().isdisjoint({None, name}):
+            return False
+        if task.claim is None:
+            self.storage.put([self.message_of(task)], clock.now())
+        else:
+            self.storage.settle([Settlement(task.claim, BACK)], clock.now())
+        self._held_back.append(HeldBack(name, task.id, task.priority or 0))
+        return True
+
+    def run_held_back(self) -> None:
+        """Run what immediate mode has held back and is paused no more, as a consumer would."""
+        while True:
+            paused = self.storage.paused()
+            free = [held for held in self._held_back if paused.isdisjoint({None, held.name})]
+            if not free:
+                return
+            first = max(free, key=lambda held: held.priority)  # of equals, the first one
+            self._held_back.remove(first)
+            if (task := self._take(only=first.id)) is not None:  # or somebody else has it
+                self.execute(task)
 
     def _caused(self, ended: Ended) -> list[Task]:
         """The tasks that immediate mode runs next."""

@@ -24,6 +24,7 @@ class Enqueueing:
     emitter: Emitter
     message_of: Callable[[Task], Message]
     execute: Callable[..., Any]
+    hold_back: Callable[[Task], bool]
     immediate: bool
 
     def enqueue(self, task: Canvas) -> Any:
@@ -81,7 +82,8 @@ class Enqueueing:
             if not task.gathers:  # a callback runs with the end of its last member
                 task.resolve_expires(self.utc)
                 self.signals.send(signals.SIGNAL_ENQUEUED, task)
-                self.execute(task)
+                if not self.hold_back(task):
+                    self.execute(task)
 
     def add_schedule(self, task: Task) -> None:
         """Store a task with its eta, without the handle that `enqueue` returns."""

@@ -91,12 +91,20 @@ class UnknownTask(HueyException):
     """A message names a task that this application has not declared."""
 
 
+QueueException = UnknownTask
+"""The name of huey 0.3 to 1."""
+
+
 class StorageError(HueyException):
-    """The storage could not do what was asked; the message names the file and what to do."""
+    """The storage could not do what was asked; the message names the file or the server, and what to do."""
 
 
 class StorageBusy(StorageError):  # noqa: N818 -- an error by its base
-    """The file stayed locked for longer than the storage's `timeout`."""
+    """The file stayed locked for longer than the storage's `timeout`, or the server is busy; try again."""
+
+
+class StorageUnreachable(StorageBusy):
+    """The server can't be reached, or did not answer in time; what was asked may have been done or not."""
 
 
 class StorageFull(StorageError):  # noqa: N818 -- the same

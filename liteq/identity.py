@@ -101,12 +101,15 @@ def standstill(pid: int) -> str:
         return ""
 
 
+def is_of_this_boot(identity: Identity) -> bool:
+    """Whether the process belongs to this machine since it was booted last."""
+    return identity.host.partition("/")[0] == _host().partition("/")[0]
+
+
 def is_gone(identity: Identity) -> bool | None:
-    """Whether the process has ended; None if it can't be told from here (another pid namespace)."""
-    boot, _, namespace = identity.host.partition("/")
-    own_boot, _, own_namespace = _host().partition("/")
-    if boot != own_boot:
+    """Whether a process of this machine has ended; None if it can't be told (another pid namespace)."""
+    if not is_of_this_boot(identity):
         return True  # the machine was booted since: nothing of that time lives
-    if namespace != own_namespace:
+    if identity.host.partition("/")[2] != _host().partition("/")[2]:
         return None
     return _started(identity.pid) != identity.started

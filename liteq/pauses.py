@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from liteq.registry import Registry
@@ -13,12 +14,14 @@ class Pauses:
     """Pause and resume the queue, or one declared task.
 
     What is paused is enqueued as ever, and waits in its place. Tasks that have begun go on. Pauses are
-    stored: they hold for all consumers, at once, and until `resume`. In immediate mode, where no task waits,
-    they have no effect.
+    stored: they hold for all consumers, at once, and until `resume`. In immediate mode `resume` runs what was
+    held back.
     """
 
     storage: Storage
     registry: Registry
+    immediate: bool
+    run_held_back: Callable[[], None]
 
     def pause(self, task: Any = None) -> bool:
         """Let no task begin any more, or none of a declaration; False if it was paused already.
@@ -35,7 +38,10 @@ class Pauses:
 
     def resume(self, task: Any = None) -> bool:
         """Undo `pause` of the same thing; whether it was paused. A task stays so while the queue is."""
-        return self.storage.resume(self._pause_name(task))
+        resumed = self.storage.resume(self._pause_name(task))
+        if self.immediate:
+            self.run_held_back()
+        return resumed
 
     def is_paused(self, task: Any = None) -> bool:
         """Whether the queue is paused; or, of a declared task, whether it or the queue is."""

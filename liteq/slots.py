@@ -13,7 +13,7 @@ from liteq.bounds import check_name, shown
 from liteq.current import current_task
 from liteq.exceptions import StorageError, TaskLockedException
 from liteq.functions import is_coroutine_function
-from liteq.identity import Identity, is_gone, own_identity
+from liteq.identity import Identity, own_identity
 from liteq.messages import ClaimKey, new_id
 from liteq.storage.base import Holder, Storage
 from liteq.tasks import Task
@@ -152,7 +152,7 @@ def look(storage: Storage, name: str | None = None) -> Found:
     """Who holds a lock, or all locks."""
     holders = storage.locks(name, now=clock.monotonic())
     processes: set[Identity] = {holder.process for holder in holders} - {own_identity()}
-    gone = {process for process in processes if is_gone(process)}
+    gone = {process for process in processes if storage.is_gone(process)}
     return Found(
         [holder for holder in holders if holder.process not in gone],
         [holder for holder in holders if holder.process in gone],

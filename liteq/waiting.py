@@ -9,6 +9,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import nullcontext
 
 from liteq.storage.base import Storage
 from liteq.storage.contract.results import FIRST_LOOK, LONGEST_WATCH
@@ -108,7 +109,7 @@ class Waiter:
             taken = self._take(storage.ended(ids))
             if taken:
                 # A power failure that undoes this leaves the results where they were.
-                with storage.batch(durable=False):
+                with storage.batch(durable=False) if len(taken) > 1 else nullcontext():
                     for one in taken:
                         one.read()
         except BaseException as error:  # for those who wait, who would wait for ever

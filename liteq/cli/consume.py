@@ -122,6 +122,14 @@ def _names(text: str) -> tuple[str, ...]:
 def _schedule(group: Any) -> None:
     group.add_argument("-n", "--no-periodic", action="store_true", help="do not enqueue periodic tasks")
     group.add_argument(
+        "-p",
+        "--periodic",
+        action="store_false",
+        dest="no_periodic",
+        default=False,
+        help="enqueue them (the default)",
+    )
+    group.add_argument(
         "-s", "--scheduler-interval", type=float, default=1, metavar="SECONDS",
         help="accepted: a task starts when it is due",
     )  # fmt: skip

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Any
 
-from liteq.cli.target import is_file
+from liteq.cli.target import is_file, queue_of
 from liteq.exceptions import StorageError
 
 HELP = "print what happens to tasks, as it happens"
@@ -66,6 +66,4 @@ def _queue(arguments: argparse.Namespace) -> Any:
 
         queues_in(arguments.queue)  # for none is made
         return SqliteHuey(arguments.name, filename=arguments.queue)
-    from liteq.cli.target import load_queue
-
-    return load_queue(arguments.queue)
+    return queue_of(arguments.queue, needs_file=False)

@@ -29,7 +29,7 @@ _SHOWN = 5
 _STATES = {
     "gone": "is gone; the next consumer puts back what it had",
     "ending": "was killed; its processes end after the running tasks",
-    "elsewhere": "runs in a container that can't be looked into from here, if it runs",
+    "elsewhere": "runs in a container or on a machine that can't be looked into from here, if it runs",
 }
 
 
@@ -69,8 +69,9 @@ def _storages(argument: str) -> list[Any]:
 
     if is_file(argument):
         return [SqliteStorage(name, argument) for name in queues_in(argument)]
-    storage = queue_of(argument).storage
-    queues_in(str(storage.database.path))
+    storage = queue_of(argument, needs_file=False).storage
+    if hasattr(storage, "database"):
+        queues_in(str(storage.database.path))
     return [storage]
 
 

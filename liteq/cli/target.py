@@ -26,28 +26,19 @@ def is_file(argument: str) -> bool:
     return os.path.lexists(argument) or os.sep in argument or argument.endswith(_SUFFIXES)
 
 
-def queue_of(argument: str) -> Any:
-    """The queue of an application, which has a file.
+def queue_of(argument: str, *, needs_file: bool = True) -> Any:
+    """The queue of an application, which has a file, if it needs one.
 
     Raises:
         ConfigurationError: if it can't be loaded, or has no file.
-    """
-    huey = load_queue(argument)
-    if getattr(huey.storage, "database", None) is None:
-        raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
-    return huey
-
-
-def load_queue(argument: str) -> Any:
-    """The queue of an application, wherever it is stored.
-
-    Raises:
-        ConfigurationError: if it can't be loaded.
     """
     # Imported here, so that a command on a file does not load what runs applications.
     from liteq.workers.application import BrokenApplication, load
 
     try:
-        return load(argument)
+        huey = load(argument)
     except BrokenApplication as error:
         raise ConfigurationError(f"{argument}: the application can't be imported:\n{error}") from error
+    if needs_file and getattr(huey.storage, "database", None) is None:
+        raise ConfigurationError(f"{argument} has no file: this command is for queues in SQLite files")
+    return huey

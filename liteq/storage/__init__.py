@@ -1,22 +1,24 @@
-"""Storage backends. `base` is the contract; each backend passes the same conformance suite."""
+"""Storage backends. `base` is the contract; each backend passes `liteq.testing.conformance`."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from liteq.storage.base import Capabilities, DeadTask, Storage, WakeSource, Wakeup
 
+_BACKENDS = {
+    "BlackHoleStorage": "liteq.storage.blackhole",
+    "FileStorage": "liteq.storage.file",
+    "MemoryStorage": "liteq.storage.memory",
+    "SqliteStorage": "liteq.storage.sqlite",
+}
+
 
 def __getattr__(name: str) -> Any:
     """The backends, loaded when they are asked for: `from liteq.storage import SqliteStorage`."""
-    if name == "SqliteStorage":
-        from liteq.storage.sqlite import SqliteStorage
-
-        return SqliteStorage
-    if name == "MemoryStorage":
-        from liteq.storage.memory import MemoryStorage
-
-        return MemoryStorage
+    if name in _BACKENDS:
+        return getattr(import_module(_BACKENDS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

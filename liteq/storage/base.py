@@ -14,17 +14,19 @@ not there, for any verb.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from liteq import clock
+from liteq.messages import Settlement
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
 from liteq.storage.contract.events import EventContract, Packet, Subscription
 from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
 from liteq.storage.contract.limits import Instant, LimitContract
 from liteq.storage.contract.locks import Holder, LockContract
-from liteq.storage.contract.messages import MessageContract
+from liteq.storage.contract.messages import ClaimOrder, MessageContract, Turn
 from liteq.storage.contract.pauses import PauseContract
 from liteq.storage.contract.periodic import PeriodicContract
 from liteq.storage.contract.records import RecordContract
@@ -33,6 +35,7 @@ from liteq.storage.contract.revocations import RevocationContract
 
 __all__ = [
     "Capabilities",
+    "ClaimOrder",
     "DeadTask",
     "Holder",
     "Instant",
@@ -40,6 +43,7 @@ __all__ = [
     "Storage",
     "Subscription",
     "Taken",
+    "Turn",
     "WakeSource",
     "Wakeup",
 ]
@@ -52,6 +56,8 @@ class Capabilities(NamedTuple):
     """Messages outlive the process."""
     shared: bool
     """Other processes see the same queue, so a consumer can serve it."""
+    priorities: bool = True
+    """Messages have priorities; if not, one with a priority is refused."""
     max_payload: int | None = None
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
     events: bool = False
@@ -98,6 +104,34 @@ class Storage(
 
     def abandon(self) -> None:
         """Undo what was stopped just when it began or ended: no batch or verb of this thread is under way."""
+
+    def turn(
+        self,
+        owner: int,
+        settlements: Sequence[Settlement],
+        order: ClaimOrder | None,
+        now: int,
+        *,
+        durable: bool = True,
+    ) -> Turn:
+        """Settle, then claim for `owner` (nothing without an order), committed together as a batch is.
+
+        It is what a consumer does all the time; a backend may have a shorter way to do it.
+        """
+        with self.batch(durable=durable):
+            held = self.settle(settlements, now) if settlements else []
+            claims = []
+            if order is not None:
+                claims = self.claim(
+                    owner,
+                    order.limit,
+                    now=now,
+                    # From now on: it may have waited long for its turn.
+                    lease=clock.monotonic() + order.lasts,
+                    startable=order.startable,
+                    inline=order.inline,
+                )
+            return Turn(held, claims, self.next_due())
 
     def sync(self) -> None:
         """Make what has been committed survive a power failure, if the backend promises that at all."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from liteq.exceptions import StorageError
-from liteq.storage.contract.events import Packet
+from liteq.storage.contract.events import Packet, Subscription
 from liteq.storage.frames import Assembler, dropped_frame, frames_of
 
 _PIPE_SIZE = 1 << 20
@@ -33,13 +33,13 @@ class PipeFolder:
     """The listeners of a queue, in a folder that is there while somebody listens. Making one touches nothing.
 
     Args:
-        like: the queue's file, beside which the folder lies: who may read and write that one may listen and
-            publish.
+        path: the folder.
+        like: the queue's file or folder: who may read and write that one may listen and publish.
         queue: the name of the queue; several may be in the file.
     """
 
-    def __init__(self, like: str, queue: str) -> None:
-        self.path = f"{like}-events"
+    def __init__(self, path: str, like: str, queue: str) -> None:
+        self.path = path
         self.like = like
         self._mark = f"{zlib.crc32(queue.encode()):08x}{len(queue)}-"
         """What the names of the queue's pipes begin with."""
@@ -135,8 +135,27 @@ class PipeFolder:
         if folder.st_uid not in {0, os.geteuid(), like.st_uid}:
             return "belongs to another user"
         if stat.S_IMODE(folder.st_mode) & 0o777 & ~_folder_mode(like):
-            return "is open to more users than the queue's file"
+            return "is open to more users than the queue"
         return None
+
+
+class PipeVerbs:
+    """The verbs of live events, of a backend that has a place in the file system."""
+
+    look_again_after = 0.05
+    _listeners: PipeFolder
+
+    def has_subscribers(self) -> bool:
+        """See the contract."""
+        return self._listeners.look()
+
+    def publish(self, packets: Sequence[Packet]) -> None:
+        """See the contract."""
+        self._listeners.publish(packets)
+
+    def subscribe(self) -> Subscription:
+        """See the contract."""
+        return self._listeners.subscribe()
 
 
 class PipeSubscription:

@@ -44,7 +44,10 @@ def load(path: str) -> Huey:
             f"{path} is in immediate mode: its tasks run in the caller, not in a consumer"
         )
     if not found.storage.capabilities.shared:
-        raise ConfigurationError(f"{path} keeps its tasks in memory: a consumer needs SqliteHuey, say")
+        raise ConfigurationError(
+            f"{path} is a {found.storage.describe()}; a consumer needs one that other processes see, "
+            "as SqliteHuey is"
+        )
     return found
 
 

@@ -72,8 +72,11 @@ class Crew:
         self.draining = False
         self.interrupted = False
         """Running tasks were ended by a stop."""
+        self._interrupted_before = False
+        """The dispatcher before this one was told so; why, the supervisor tells next."""
         for packet in rings.take_over():
             self._take_report(packet, None)
+        self._interrupted_before, self.interrupted = self.interrupted, False
 
     @property
     def is_inheriting(self) -> bool:
@@ -83,6 +86,7 @@ class Crew:
     def all_attached(self) -> None:
         """All workers that live have been told of: what none of them has never reached one."""
         self._ledger.settle(*self._inheritance.close())
+        self._interrupted_before = False  # a stop would have been told of by now
 
     def attach(self, message: notices.Attach, line: socket.socket, far_end: socket.socket) -> None:
         """A worker is ready, or was when the dispatcher before this one was there."""
@@ -162,6 +166,7 @@ class Crew:
     def drain(self) -> None:
         """Let all workers end, those as well that are attached from here on."""
         self.draining = True
+        self.interrupted = self.interrupted or self._interrupted_before
         for worker in self._pool:
             self.retire(worker)
 
@@ -197,7 +202,8 @@ class Crew:
         if report.outcome is None:
             return  # the worker has settled it
         outcome = report.outcome
-        self.interrupted = self.interrupted or (self.draining and outcome.status == "interrupted")
+        is_stop = self.draining or worker is None
+        self.interrupted = self.interrupted or (is_stop and outcome.status == "interrupted")
         if outcome.disposition is Disposition.DEAD and claim is not None:
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
             dead = dead_outcome(self._huey, claim, outcome.reason)

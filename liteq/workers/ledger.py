@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain, compress
 
-from liteq import clock
 from liteq.api import Huey
 from liteq.messages import BACK, Claim, Disposition, Settlement
+from liteq.storage.base import ClaimOrder
 from liteq.workers.beat import Beat
 from liteq.workers.pool import Pool
 from liteq.workers.rings import Rings
@@ -80,6 +80,8 @@ class Ledger:
         for claim in pool.hand_out(claims, monotonic):
             self.settle(Settlement(claim.key, BACK))  # it found no room after all
         self._sync()  # the workers go on meanwhile
+        if claiming and self._beat.is_stale(now):  # last, because it may take a look at storage
+            self._fire(now)
 
     def _sync(self) -> None:
         if self._to_sync:
@@ -90,36 +92,30 @@ class Ledger:
         return self._due is not None and self._due <= now
 
     def _has_reason(self, now: int, room: int) -> bool:
-        beat = self._beat.is_due(now) or self._beat.is_stale(now)
-        return (self.look and room > 0) or self._is_due(now) or beat
+        return (self.look and room > 0) or self._is_due(now) or self._beat.is_due(now)
 
     def _commit(self, now: int, room: int, idle: int, claiming: bool) -> None:
         settlements = self._settlements
-        # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
-        to_sync = bool(settlements) or self._beat.is_due(now)
-        makes_ready = any(map(_makes_ready, settlements))
-        self._news = self._news or makes_ready or self._is_due(now)
-        claims_too = claiming and (makes_ready or self._has_reason(now, room))
-        claims: list[Claim] = []
+        fires = claiming and self._beat.is_due(now)
+        if fires:
+            self._fire(now)
+        arrives = fires or any(map(_makes_ready, settlements)) or self._is_due(now)
+        self._news = self._news or arrives
+        claims_too = claiming and (arrives or self._has_reason(now, room))
+        order = ClaimOrder(room, self._lease, idle, MAX_PAYLOAD) if claims_too else None
         held: list[bool] = []
-        with self._announced(settlements, held), self._storage.batch(durable=False):
-            held += self._storage.settle(settlements, now) if settlements else ()
-            if claims_too:
-                self._beat.fire(now)
-                # From now on: this turn may have waited long for its transaction.
-                lease = clock.monotonic() + self._lease
-                claims = self._storage.claim(
-                    self._owner, room, now=now, lease=lease, startable=idle, inline=MAX_PAYLOAD
-                )
-            if claims_too or makes_ready:
-                self._due = self._storage.next_due()
+        with self._announced(settlements, held):
+            held[:], claims, self._due = self._storage.turn(
+                self._owner, settlements, order, now, durable=False
+            )
         self._settlements = []
         self._claimed.extend(claims)
-        self._to_sync = self._to_sync or to_sync or any(claim.at_most_once for claim in claims)
-        if claims_too:
-            self._beat.fired(now)
-        # With no room, what these outcomes made ready waits for a look; with room left, nothing is ready.
-        self.look = room <= len(claims) if claims_too and room else self.look or makes_ready
+        # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
+        self._to_sync = self._to_sync or bool(settlements) or any(claim.at_most_once for claim in claims)
+        # With no room, what has become ready in this turn waits for a look; else it is known what is left.
+        self.look = self.look or arrives
+        if claims_too and room:
+            self.look = self._leaves(claims, room, idle)
         _warn_of_lost(settlements, held)
 
     def _announced(self, settlements: list[Settlement], held: list[bool]) -> AbstractContextManager[None]:
@@ -136,6 +132,19 @@ class Ledger:
             announcement.withdraw()
             raise
         announcement.confirm([*chain.from_iterable(compress(events, held))])
+
+    def _leaves(self, claims: list[Claim], room: int, idle: int) -> bool:
+        """Whether there may be something ready that was not claimed.
+
+        One that runs at most once waits for a worker that is idle, and all behind it wait, too.
+        """
+        return room <= len(claims) or (idle <= len(claims) and self._storage.top_priority() is not None)
+
+    def _fire(self, now: int) -> None:
+        """Enqueue the periodic tasks that are due, before anything is claimed."""
+        with self._storage.batch():
+            self._beat.fire(now)
+        self._beat.fired(now)
 
     def overtakes(self, pool: Pool) -> bool:
         """Whether tasks that wait inside workers should not: others come first by now, or they are paused."""

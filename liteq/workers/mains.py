@@ -10,7 +10,7 @@ import time
 
 from liteq import clock
 from liteq.api import Huey
-from liteq.exceptions import StorageBusy, StorageError, StorageFull
+from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnreachable
 from liteq.greenlets import is_patched
 from liteq.identity import Identity, identify
 from liteq.workers import notices
@@ -56,7 +56,10 @@ def dispatcher_main(
             _attend(huey, owner)
         dispatcher = Dispatcher(huey, options, owner, control, board, rings)
     except StorageBusy as error:
-        logger.error("%s", error)  # noqa: TRY400 -- the text says it all; another try may do better
+        if owner is None and isinstance(error, StorageUnreachable):
+            control.send(notices.Failed(str(error)))
+        else:  # another try may do better
+            logger.error("%s", error)  # noqa: TRY400 -- the text says it all
         return 1
     except StorageError as error:
         control.send(notices.Failed(str(error)))
@@ -66,12 +69,12 @@ def dispatcher_main(
 
 
 def _attend(huey: Huey, owner: int) -> None:
-    """Take over from a dispatcher that died; the workers go on meanwhile, even while the disk is full."""
+    """Take over from a dispatcher that died; the workers go on meanwhile, even while there is no storage."""
     outage = Outage(huey.storage)
     while True:
         try:
             huey.storage.attend(owner, identify())
-        except StorageFull as error:
+        except (StorageFull, StorageUnreachable) as error:
             outage.goes_on(error, clock.monotonic())
             time.sleep(_RETRY_STORAGE_AFTER)
         else:

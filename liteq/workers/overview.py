@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from liteq import clock
-from liteq.identity import Identity, is_gone, standstill
+from liteq.identity import Identity, standstill
 from liteq.storage.base import Storage
 from liteq.storage.contract.records import Counts, Running
 from liteq.workers.process import NAME_PREFIX
@@ -94,7 +94,7 @@ def look_at(storage: Storage) -> QueueView:
     """
     running = storage.running()
     registered = storage.consumers()
-    states = {owner: _state(*who) for owner, who in registered.items()}
+    states = {owner: _state(storage, *who) for owner, who in registered.items()}
     members = {
         owner: _Member.of(supervisor, dispatcher) if states[owner] in {"running", "ending"} else []
         for owner, (supervisor, dispatcher) in registered.items()
@@ -109,13 +109,13 @@ def look_at(storage: Storage) -> QueueView:
     return QueueView(storage.name, storage.describe(), storage.counts(), paused, consumers)
 
 
-def _state(supervisor: Identity, dispatcher: Identity | None) -> str:
-    gone = is_gone(supervisor)
+def _state(storage: Storage, supervisor: Identity, dispatcher: Identity | None) -> str:
+    gone = storage.is_gone(supervisor)
     if gone is None:
         return "elsewhere"
     if not gone:
         return "running"
-    return "ending" if dispatcher is not None and is_gone(dispatcher) is False else "gone"
+    return "ending" if dispatcher is not None and storage.is_gone(dispatcher) is False else "gone"
 
 
 class _Member:

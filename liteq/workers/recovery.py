@@ -7,9 +7,10 @@ import logging
 from liteq import clock
 from liteq import signals as s
 from liteq.api import Huey
-from liteq.identity import Identity, is_gone
+from liteq.identity import Identity
 from liteq.messages import Attempted, Claim, Disposition, Outcome, Settlement
 from liteq.outcomes import dead_outcome
+from liteq.storage.base import Storage
 
 logger = logging.getLogger("huey.consumer")
 
@@ -47,7 +48,7 @@ def recover(huey: Huey, owner: int) -> int:
     """
     recovered = 0
     for other, (supervisor, dispatcher) in huey.storage.consumers().items():
-        if other != owner and _is_over(supervisor, dispatcher):
+        if other != owner and _is_over(huey.storage, supervisor, dispatcher):
             claims = huey.storage.held(other, inline=0)
             recovered += _give_back(huey, claims, "its consumer died")
             huey.storage.unregister(other)
@@ -67,9 +68,9 @@ def _late(huey: Huey, owner: int) -> list[Claim]:
     return [claim for claim in huey.storage.expired(clock.monotonic()) if claim.owner != owner]
 
 
-def _is_over(supervisor: Identity, dispatcher: Identity | None) -> bool:
+def _is_over(storage: Storage, supervisor: Identity, dispatcher: Identity | None) -> bool:
     """Whether nobody works for a consumer any more; a dispatcher outlives its supervisor by a grace."""
-    return is_gone(supervisor) is True and (dispatcher is None or is_gone(dispatcher) is True)
+    return storage.is_gone(supervisor) is True and (dispatcher is None or storage.is_gone(dispatcher) is True)
 
 
 def _give_back(huey: Huey, claims: list[Claim], why: str) -> int:

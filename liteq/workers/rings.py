@@ -141,8 +141,9 @@ class Doorbell:
     """When a worker rings: when it has nothing more to do, and otherwise every now and then.
 
     Each ring is a turn of the dispatcher, with a commit: in a flood of short tasks it should do for many. So
-    a report may be there that nobody was rung for, but none that was written more than `QUIET` after one for
-    which the worker rang: the dispatcher looks once more after that time, else it sleeps as long as it likes.
+    a report may be there that nobody was rung for, but none that was written more than `QUIET` after the
+    dispatcher could read one for which the worker rang: it looks once more after that time, and else sleeps
+    as long as it likes.
     """
 
     __slots__ = ("_rang",)
@@ -150,9 +151,13 @@ class Doorbell:
     def __init__(self) -> None:
         self._rang = 0
 
-    def is_due(self, now: int, *, more: bool) -> bool:
-        """Whether to ring now (monotonic microseconds), with `more` tasks in hand; it is taken for done."""
-        if more and now - self._rang < QUIET:
+    def is_due(self, before: int, after: int, *, more: bool) -> bool:
+        """Whether to ring for a report, with `more` tasks in hand; it is taken for done.
+
+        The times (monotonic microseconds) are from before and from after it was written: this process may
+        have stood still meanwhile, and the dispatcher have read it.
+        """
+        if more and after - self._rang < QUIET:
             return False
-        self._rang = now
+        self._rang = before
         return True

@@ -67,6 +67,9 @@ class Watchdog:
         return overdue
 
     def _revoked(self, pool: Pool, now: int) -> Iterator[tuple[Worker, Verdict]]:
+        if not any(worker.in_hand for worker in pool):
+            self._ask_at = None  # what is claimed from now on is known to be revoked by its claim
+            return
         revoked = self._storage.revoked_claims(self._owner, clock.now())
         ends = {(key.seq, key.attempt): terminate for key, terminate in revoked.items()}
         self._ask_at = None

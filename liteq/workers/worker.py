@@ -208,13 +208,14 @@ class Worker:
 
     def _send(self, packet: bytes, *, more: bool = False) -> None:
         """Let the dispatcher know, which may be the next one."""
+        before = clock.monotonic()
         while not self._rings.write(self._index, packet):
             self._ring()
             if self._alone:
                 self._settle_reports([packet])
                 return
             time.sleep(_LOOK_FOR_ROOM_AFTER)
-        if self._doorbell.is_due(clock.monotonic(), more=more) and self._rings.is_awaited():
+        if self._doorbell.is_due(before, clock.monotonic(), more=more) and self._rings.is_awaited():
             self._ring()
         else:
             self._check_line()

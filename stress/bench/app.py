@@ -28,6 +28,10 @@ def make() -> Any:
         import liteq
 
         return liteq.SqliteHuey(filename=f"{FOLDER}/queue.db", durability=DURABILITY)
+    if SYSTEM == "liteq-redis":
+        import liteq
+
+        return liteq.RedisHuey(f"bench{abs(hash(FOLDER))}", url=os.environ["BENCH_REDIS"])
     import huey
 
     if SYSTEM == "huey-redis":

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from stress.bench import system
@@ -36,9 +37,14 @@ class Context:
         """The peers on SQLite."""
         return [system.huey(self.peers, durability)] if self.peers else []
 
-    def redis_peers(self) -> list[System]:
+    def huey_on_redis(self) -> list[System]:
         """The peer on Redis."""
         return [system.huey_on_redis(self.peers, self.redis)] if self.peers and self.redis else []
+
+    def on_redis(self) -> list[System]:
+        """This checkout and the peer on Redis."""
+        mine = [system.liteq_on_redis(self.redis)] if self.redis and find_spec("redis") else []
+        return [*mine, *self.huey_on_redis()]
 
     @contextmanager
     def session(self, it: System) -> Iterator[Session]:

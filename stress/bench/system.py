@@ -38,6 +38,12 @@ def liteq(durability: str) -> System:
     return System("liteq", sys.executable, (sys.executable, "-m", "liteq", "consume"), environment)
 
 
+def liteq_on_redis(url: str) -> System:
+    """This very checkout, with its queue on the same server as huey's."""
+    environment = {"BENCH_SYSTEM": "liteq-redis", "BENCH_REDIS": url, "PYTHONPATH": str(ROOT)}
+    return System("liteq, Redis", sys.executable, (sys.executable, "-m", "liteq", "consume"), environment)
+
+
 def huey(python: Path, durability: str) -> System:
     """SqliteHuey; with durability "full" as it is by default, else with `fsync=False`."""
     name = "huey, SQLite" if durability == "full" else "huey, SQLite, fsync=False"

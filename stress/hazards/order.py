@@ -12,7 +12,7 @@ from stress.report import Report
 from stress.trial import Trial
 
 _PAUSE = 0.15
-_BACKLOG, _BACKLOG_PER_SECOND = 300, 200
+_BACKLOG, _BACKLOG_PER_SECOND = 300, 1_000
 
 
 def run(seed: int, seconds: float, _workers: int, bug: str = "") -> Report:

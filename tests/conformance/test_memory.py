@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from liteq.exceptions import ConfigurationError
 from liteq.messages import Revocation
 from liteq.storage.base import Storage
 from liteq.storage.memory import MemoryStorage
-
-from .building import NOW, claim, claim_one, identity, message, put, settle
+from liteq.testing.conformance.building import NOW, claim, claim_one, identity, message, put, settle
+from liteq.testing.conformance.limits import hit, later
 
 
 def test_it_refuses_options_that_it_does_not_have() -> None:
@@ -56,3 +58,24 @@ def test_it_counts_every_change_and_nothing_else() -> None:
     storage.unregister(owner)
     storage.take_due(NOW)
     assert storage.version() == before
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 50),
+    st.lists(st.integers(0, 30), max_size=60),
+)
+def test_the_log_is_exact(limit: int, per: int, pauses: list[int]) -> None:
+    """Against the definition: refused if and only if `limit` were made in the last `per`."""
+    storage, made, now = MemoryStorage(), [], 0
+    for pause in pauses:
+        now += pause
+        wait = hit(storage, later(now), limit, per)
+        recent = [moment for moment in made if now - moment < per]
+        assert (wait > 0) == (len(recent) >= limit)
+        if wait:
+            assert wait == recent[-limit] + per - now
+        else:
+            made.append(now)
+    assert all(b - a >= per for a, b in zip(made, made[limit:], strict=False))

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 """Seconds that a test waits for what must happen; far more than it takes."""
 
+ANYTHING = "…\n"
+"""Stands in a document for output that is not told."""
+
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(Path(liteq.__file__).parents[1]),
@@ -105,7 +108,10 @@ class Reader:
                 text=True,
                 timeout=PATIENCE,
             )
-            assert (done.stdout, done.returncode) == (expected, 0), f"{line}\n{done.stderr}\n{self.log}"
+            printed = expected if expected == ANYTHING else done.stdout
+            assert (printed, done.returncode) == (expected, 0), (
+                f"{line}\n{done.stdout}{done.stderr}\n{self.log}"
+            )
             self.commands += 1
 
     def _start(self, line: str) -> subprocess.Popen[bytes]:

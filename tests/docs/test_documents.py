@@ -11,8 +11,10 @@ import pytest
 import liteq
 from liteq import bounds, signals
 from liteq.serializer import Serializer
+from liteq.storage.base import Storage
 from liteq.storage.sqlite import SqliteStorage, schema
 from liteq.workers.options import FILES_BESIDES, FILES_OF_WORKER
+from tests.servers import redis_server
 
 from .documents import ENVIRONMENT, ROOT, Reader, blocks, documents, links, table
 
@@ -36,7 +38,9 @@ def test_the_tutorial_runs(tmp_path: Path):
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/how-to").glob("*.md")), ids=lambda path: path.stem)
-def test_the_page_runs(page: Path, tmp_path: Path):
+def test_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    if page.stem == "redis":
+        monkeypatch.setitem(ENVIRONMENT, "REDIS_URL", redis_server().url)
     reader = Reader(tmp_path)
     try:
         reader.follow(page)
@@ -127,3 +131,47 @@ def test_the_modules_that_are_named_are_there():
 def test_the_changelog_has_the_version_or_a_place_for_it():
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased" if ".dev" in liteq.__version__ else liteq.__version__ in headings
+
+
+def test_the_contract_of_storage_has_all_verbs():
+    text = (ROOT / "docs/reference/storage-contract.md").read_text()
+    rows = re.findall(r"^\| (`.+?`) \|", text, re.MULTILINE)
+    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    verbs = Storage.__abstractmethods__ | {"batch", "sync", "maintain", "prune"}
+    assert sorted(documented) == sorted(verbs)
+
+
+OLDER_NAMES = """
+Invoker BaseConfiguration QUEUE RESULT_STORE TASK_STORE PERIODIC THREADS LOGFILE LOGLEVEL BACKOFF INITIAL_DELAY
+MAX_DELAY UTC BaseQueue BaseDataStore BaseSchedule BaseEventEmitter RedisQueue RedisBlockingQueue RedisDataStore
+RedisSchedule RedisEventEmitter RedisHuey read_timeout write read remove flush __len__ blocking put get peek add emit
+EmptyData queue_command periodic_command task periodic_task retries_as_argument include_task crontab schedule
+convert_utc call_local task_class revoke restore is_revoked AsyncData TaskResultWrapper QueueTask then TaskWrapper
+store_none always_eager result_store DataStoreTimeout QueueException EVENT_LOCKED run_huey HUEY HUEY_CONFIG db_task
+db_periodic_task enqueued scheduled revoked started finished error retrying status id retries retry_delay
+execute_time traceback lock_task huey_consumer enqueue
+"""
+"""All that the manuals of huey 0.3, 0.4 and 1 name."""
+
+
+@pytest.mark.parametrize("name", OLDER_NAMES.split())
+def test_the_older_names_are_told(name: str):
+    text = (ROOT / "docs/reference/older-names.md").read_text()
+    assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text)
+
+
+def test_the_names_that_still_work_do():
+    for module, name in (
+        ("liteq.api", "AsyncData"),
+        ("liteq.api", "TaskResultWrapper"),
+        ("liteq.api", "QueueTask"),
+        ("liteq.exceptions", "DataStoreTimeout"),
+        ("liteq.exceptions", "QueueException"),
+    ):
+        assert f"**`{module}.{name}`**" in (ROOT / "docs/reference/older-names.md").read_text()
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_the_defaults_of_a_folder_are_those_of_the_code(tmp_path: Path):
+    rows = {row[0]: row[2] for row in table(ROOT / "docs/reference/backends.md", "option")}
+    assert rows["`history`"] == f"{liteq.FileHuey(path=tmp_path).storage.retention.entries:,}"

@@ -4,10 +4,11 @@ import os
 import time
 from pathlib import Path
 
-from liteq import SqliteHuey
+from liteq import PriorityRedisHuey, SqliteHuey
 
 HERE = Path(__file__).parent
-huey = SqliteHuey(filename=HERE / "queue.db")
+REDIS = os.environ.get("LITEQ_TEST_REDIS")
+huey = PriorityRedisHuey(str(HERE), url=REDIS) if REDIS else SqliteHuey(filename=HERE / "queue.db")
 
 
 def note(text):

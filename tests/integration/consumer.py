@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from liteq.storage.base import Storage
+from liteq.storage.file import FileStorage
+from liteq.storage.redis import RedisStorage
 from liteq.storage.sqlite import SqliteStorage
 
 PATIENCE = 60
@@ -48,11 +51,25 @@ def processor_time(*pids: int) -> float:
 
 # The application
 
+IN_SQLITE = 'SqliteHuey(filename=HERE / "queue.db")'
+IN_FOLDER = 'FileHuey(path=HERE / "queues", store_intermediate_errors=False)'
 
-def write_app(folder: Path, more: str = "") -> Any:
+
+def open_storage(folder: Path) -> Storage:
+    """The storage of the application in a folder, wherever it keeps its queue."""
+    if url := os.environ.get("LITEQ_TEST_REDIS"):
+        return RedisStorage(str(folder), url=url)
+    if (folder / "queues").exists():
+        return FileStorage("huey", folder / "queues")
+    return SqliteStorage("huey", folder / "queue.db")
+
+
+def write_app(folder: Path, more: str = "", queue: str = IN_SQLITE) -> Any:
     """Put `app.py` and `more` source into a folder; the module, as the producer in this process has it."""
     path = folder / "app.py"
     source = Path(__file__).with_name("app.py").read_text() + "\n\n" + more
+    source = source.replace("from liteq import SqliteHuey", "from liteq import FileHuey, SqliteHuey")
+    source = source.replace(f"huey = {IN_SQLITE}", f"huey = {queue}")
     # A consumer may be importing it at this moment.
     path.with_suffix(".new").write_text(source)
     path.with_suffix(".new").replace(path)
@@ -164,7 +181,7 @@ class Consumer:
 
     def find_dispatcher(self) -> int | None:
         """The living process that claims and settles; None if there is none at the moment."""
-        storage = SqliteStorage("huey", self.folder / "queue.db")
+        storage = open_storage(self.folder)
         try:
             for supervisor, dispatcher in storage.consumers().values():
                 if supervisor.pid == self.pid and dispatcher is not None and is_alive(dispatcher.pid):

@@ -247,14 +247,14 @@ def test_an_empty_file_is_a_new_queue(app, consume, tmp_path):
     assert get(app.add(1, 2)) == 3
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "broken link"])
-def test_what_is_no_file(app, launch, tmp_path, kind):
+@pytest.mark.parametrize("what", ["folder", "pipe", "broken link"])
+def test_what_is_no_file(app, launch, tmp_path, what):
     path = tmp_path / "queue.db"
     {
         "folder": path.mkdir,
         "pipe": lambda: os.mkfifo(path),
         "broken link": lambda: path.symlink_to(tmp_path / "nowhere"),
-    }[kind]()
+    }[what]()
     consumer = launch("-q")
     assert consumer.wait() == 3
     (line,) = consumer.log.splitlines()
@@ -279,8 +279,8 @@ def test_a_link_to_the_file(app, consume, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["queue.db-bell", "queue.db-done"])
-@pytest.mark.parametrize("kind", ["link", "hard link", "large file", "folder", "pipe"])
-def test_another_file_in_a_bell_s_place_is_left_alone(app, consume, tmp_path, name, kind):
+@pytest.mark.parametrize("what", ["link", "hard link", "large file", "folder", "pipe"])
+def test_another_file_in_a_bell_s_place_is_left_alone(app, consume, tmp_path, name, what):
     """The queue works without the bell, if more slowly."""
     precious, bell = tmp_path / "precious", tmp_path / name
     precious.write_text("precious")
@@ -290,11 +290,11 @@ def test_another_file_in_a_bell_s_place_is_left_alone(app, consume, tmp_path, na
         "large file": lambda: bell.write_text("precious"),
         "folder": bell.mkdir,
         "pipe": lambda: os.mkfifo(bell),
-    }[kind]()
+    }[what]()
     consume()
     assert get(app.add(1, 2)) == 3
     assert precious.read_text() == "precious"
-    if kind == "large file":
+    if what == "large file":
         assert bell.read_text() == "precious"
 
 

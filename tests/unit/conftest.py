@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from liteq import Huey, MemoryHuey, SqliteHuey
+from liteq import Huey, MemoryHuey, PriorityRedisHuey, SqliteHuey
 from liteq import clock as liteq_clock
+from tests.servers import RedisServer, redis_server
 
 from .running import WAYS, Application, Clock
+
+_numbers = iter(range(10**6))
 
 
 @pytest.fixture
@@ -66,3 +70,32 @@ def stored(request: pytest.FixtureRequest, filename: Path) -> Iterator[Applicati
     application = WAYS[request.param](filename)
     yield application
     application.close()
+
+
+@pytest.fixture
+def shared_redis() -> RedisServer:
+    """A server for all tests of this process; each has a queue of its own there."""
+    return redis_server()
+
+
+@pytest.fixture
+def make_redis(shared_redis: RedisServer) -> Iterator[Callable[..., Any]]:
+    """Makes queues of one name, which is no other test's."""
+    name, made = f"unit {next(_numbers)}", []
+
+    def new(flavour: type[Huey] = PriorityRedisHuey, **options: Any) -> Huey:
+        made.append(flavour(name, **{"url": shared_redis.url, **options}))
+        return made[-1]
+
+    yield new
+    for huey in made:
+        huey.storage.close()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server for tests that end it, or change it."""
+    redis_server()
+    server = RedisServer(tmp_path, "--requirepass", "secret").start()
+    yield server
+    server.remove()

@@ -197,6 +197,8 @@ def test_immediate_mode_needs_no_consumer(write):
 def test_a_consumer_cannot_serve_memory(write):
     write("app.py", "from liteq import MemoryHuey\nhuey = MemoryHuey()")
     refused("app.huey", "memory", "SqliteHuey")
+    write("void.py", "from liteq import BlackHoleHuey\nhuey = BlackHoleHuey()")
+    refused("void.huey", "black hole", "SqliteHuey")
 
 
 # The application's own code raises

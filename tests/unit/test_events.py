@@ -16,6 +16,7 @@ from liteq import ConfigurationError, MemoryHuey, SqliteHuey, StorageError, cron
 from liteq import signals as s
 from liteq.emitter import STATUSES
 from liteq.events import Held
+from liteq.storage.contract.events import EventContract
 from liteq.storage.frames import Assembler, dropped_frame, frames_of
 
 FIELDS = {
@@ -381,6 +382,13 @@ def test_a_fork_does_not_keep_a_listener_alive(huey, folder):
     assert huey.storage.has_subscribers()
     events.close()
     assert not folder.exists()
+
+
+def test_a_backend_without_live_events_says_so():
+    with pytest.raises(ConfigurationError, match="EventContract has no live events"):
+        EventContract().subscribe()
+    EventContract().publish([])
+    assert EventContract().has_subscribers() is False
 
 
 # What it costs

@@ -12,6 +12,7 @@ HEAVY = (
     "psutil",
     "cloudpickle",
     "apsw",
+    "redis",
     "asyncio",
     "multiprocessing",
     "ctypes",
@@ -86,19 +87,20 @@ def test_the_public_names_are_sorted_and_told_once():
     ("module", "names"),
     {
         "liteq": (
-            "CancelExecution", "Error", "Huey", "MemoryHuey", "PeriodicTask", "RateLimitExceeded", "Result",
-            "ResultGroup", "ResultTimeout", "RetryTask", "SKIPPED", "SqliteHuey", "Task", "TaskException",
+            "BlackHoleHuey", "CancelExecution", "Error", "FileHuey", "Huey", "MemoryHuey", "PeriodicTask",
+            "RateLimitExceeded", "Result", "ResultGroup", "ResultTimeout", "RetryTask", "SKIPPED", "SqliteHuey", "Task", "TaskException",
             "TaskLockedException", "TaskTimeout", "TaskWrapper", "chord", "crontab", "group",
         ),
         "liteq.api": (
-            "ChordResult", "Huey", "MemoryHuey", "SqliteHuey", "Result", "ResultGroup", "Task", "PeriodicTask",
-            "chord", "group", "_signature",
+            "BlackHoleHuey", "ChordResult", "FileHuey", "Huey", "MemoryHuey", "SqliteHuey", "Result",
+            "ResultGroup", "Task", "PeriodicTask", "chord", "group", "_signature",
         ),
         "liteq.exceptions": (
             "HueyException", "ConfigurationError", "TaskLockedException", "ResultTimeout", "TaskTimeout",
             "RateLimitExceeded", "CancelExecution", "RetryTask", "TaskException",
         ),
         "liteq.signals": ("Signal", "SIGNAL_ERROR", "SIGNAL_RATE_LIMITED"),
+        "liteq.storage": ("BlackHoleStorage", "FileStorage", "MemoryStorage", "SqliteStorage"),
         "liteq.serializer": ("JSONSerializer", "PickleSerializer", "Serializer", "SignedSerializer"),
     }.items(),
 )  # fmt: skip

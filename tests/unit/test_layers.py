@@ -62,7 +62,7 @@ LAYERS = (
     ("liteq.api",),
     ("liteq.executor",),
     ("liteq",),
-    ("liteq.workers", "liteq.contrib"),
+    ("liteq.workers", "liteq.contrib", "liteq.testing"),
     ("liteq.cli",),
     ("liteq.__main__",),
 )
@@ -79,7 +79,11 @@ INSIDE_LAYERS = {
         ),
         ("liteq.storage.base",),
         ("liteq.storage.bell", "liteq.storage.pipes"),
-        ("liteq.storage.memory", "liteq.storage.file", "liteq.storage.blackhole"),
+        ("liteq.storage.memory",),
+        (
+            "liteq.storage.file",
+            "liteq.storage.blackhole",
+        ),  # the memory, kept in files, and the one that forgets
         ("liteq.storage.redis",),
         ("liteq.storage.sqlite",),
         ("liteq.storage",),  # the package itself names the backends, and loads them when they are asked for
@@ -235,6 +239,12 @@ def test_only_the_sqlite_backend_imports_apsw():
     assert all(name.startswith("liteq.storage.sqlite") for name in users), users
 
 
+def test_only_the_redis_backend_imports_redis_py():
+    users = {name for name in MODULES for one in IMPORTS[name] if one.module.split(".")[0] == "redis"}
+    assert users
+    assert all(name.startswith("liteq.storage.redis") for name in users), users
+
+
 def test_the_standard_library_s_sqlite_is_not_used():
     """Two SQLite libraries in one process on one file are unsafe."""
     assert [name for name in MODULES for one in IMPORTS[name] if one.module.split(".")[0] == "sqlite3"] == []
@@ -295,12 +305,14 @@ def test_nothing_below_the_workers_imports_them():
 
 
 def test_the_backends_do_not_know_each_other():
-    backends = ("liteq.storage.memory", "liteq.storage.sqlite", "liteq.storage.redis", "liteq.storage.file")
+    backends = {f"liteq.storage.{name}" for name in ("memory", "sqlite", "redis", "file", "blackhole")}
+    built_on_memory = ("liteq.storage.file", "liteq.storage.blackhole")
     for name in MODULES:
-        mine = [backend for backend in backends if name.startswith(backend)]
-        if mine:
+        known = {backend for backend in backends if name.startswith(backend)}
+        if known:
+            known |= {"liteq.storage.memory"} if name.startswith(built_on_memory) else set()
             for one in own(IMPORTS[name]):
-                assert not one.module.startswith(tuple(set(backends) - set(mine))), name
+                assert not one.module.startswith(tuple(backends - known)), name
 
 
 def test_sql_stands_in_one_place():

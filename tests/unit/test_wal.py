@@ -111,6 +111,27 @@ def test_a_sync_that_fails_is_an_error(path, syncs):
     storage.close()
 
 
+def test_what_could_not_be_synchronised_is_not_committed(path, monkeypatch):
+    """The process has no descriptor left for the log: a call that fails has stored nothing."""
+    storage = SqliteStorage("q", path)
+
+    real = os.open
+
+    def refuse(name, *arguments):
+        if str(name).endswith("-wal"):
+            raise OSError(24, "Too many open files")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StorageError, match=r"queue\.db-wal: .* Too many"):
+        put(storage, "a")
+    monkeypatch.undo()
+    assert storage.pending_count() == 0
+    put(storage, "b")
+    assert storage.pending_count() == 1
+    storage.close()
+
+
 def size_of_wal(path):
     return path.with_name("queue.db-wal").stat().st_size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from liteq.identity import Identity
+from liteq.identity import Identity, is_gone
 
 
 class ConsumerContract(ABC):
@@ -21,6 +21,13 @@ class ConsumerContract(ABC):
     @abstractmethod
     def unregister(self, owner: int) -> None:
         """Strike a consumer off. Its claims, if any, stay for whoever recovers them."""
+
+    def is_gone(self, process: Identity) -> bool | None:
+        """Whether a process that uses this queue has ended; None if it can't be told from here.
+
+        A queue that is on one machine knows that nothing lives which began before its boot.
+        """
+        return is_gone(process)
 
     @abstractmethod
     def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:

@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from liteq.messages import Claim, ClaimKey, Message, Settlement
+
+
+class ClaimOrder(NamedTuple):
+    """What a turn is to claim; see `MessageContract.claim`."""
+
+    limit: int
+    lasts: int
+    """Microseconds that the claims last from the moment at which they are made."""
+    startable: int | None = None
+    inline: int | None = None
+
+
+class Turn(NamedTuple):
+    """What came of a turn."""
+
+    held: list[bool]
+    """For each settlement, whether its claim still held."""
+    claims: list[Claim]
+    due: int | None
+    """When the earliest scheduled message is due; None if nothing is scheduled."""
 
 
 class MessageContract(ABC):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from liteq.storage.memory.engine import MemoryStorage
+from liteq.storage.memory.engine import READING, MemoryStorage
 
-__all__ = ["MemoryStorage"]
+__all__ = ["READING", "MemoryStorage"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
@@ -16,11 +16,22 @@ from liteq.storage.memory.events import EventVerbs
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
+READING = frozenset(
+    {
+        "consumers", "counter", "counts", "data_of", "dead", "ended", "ends_of", "entries", "entry",
+        "expired", "held", "history", "hits", "is_claimed", "is_live", "locks", "next_due", "paused",
+        "peek_result", "pending", "pending_count", "progress", "result_count", "results", "revocations",
+        "revoked_claims", "running", "running_count", "scheduled", "scheduled_count", "standing",
+        "timetable_version", "top_priority", "waiting_count",
+    }
+)  # fmt: skip
+"""The verbs that change nothing."""
 
-def _locked(verb: Callable[..., Any]) -> Callable[..., Any]:
+
+def _surrounded(verb: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(verb)
     def run(self: MemoryStorage, *args: Any, **kwargs: Any) -> Any:
-        with self._lock:
+        with self.around(verb.__name__):
             return verb(self, *args, **kwargs)
 
     return run
@@ -54,11 +65,18 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, EventVerbs, Storage):
         **options: Any,
     ) -> None:
         if options:
-            raise ConfigurationError(f"the memory storage has no option {', '.join(sorted(options))}")
+            raise ConfigurationError(f"{type(self).__name__} has no option {', '.join(sorted(options))}")
         self.name = name
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         super().__init__()
+
+    def around(self, verb: str) -> AbstractContextManager[object]:  # noqa: ARG002 -- for those who override it
+        """What the verb of a name runs in: a lock, which keeps the other threads out.
+
+        Backends that keep the tables elsewhere are built on this one, by another `around` and `batch`.
+        """
+        return self._lock
 
     def describe(self) -> str:
         return f"queue {self.name!r} in memory: it ends with this process"
@@ -72,14 +90,13 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, EventVerbs, Storage):
             yield
 
     def prune(self, limit: int, *, now: Instant, monotonic: int) -> int:
-        with self._lock:
-            over = [key for key, (_, end) in self._results.items() if end is not None and end <= now.wall]
-            for result in over[:limit]:
-                self._remove(self._results, result)
-            ended = [key for key, holder in self._locks.items() if holder.has_expired(monotonic)]
-            for lock in ended[:limit]:
-                self._remove(self._locks, lock)
-        return len(over[:limit]) + len(ended[:limit])
+        over = [key for key, (_, end) in self._results.items() if end is not None and end <= now.wall]
+        for result in over[:limit]:
+            self._remove(self._results, result)
+        ended = [key for key, holder in self._locks.items() if holder.has_expired(monotonic)]
+        for lock in ended[:limit]:
+            self._remove(self._locks, lock)
+        return len(over[:limit]) + len(ended[:limit]) + self._prune_hits(limit, now)
 
     def register(self, consumer: Identity) -> int:
         self._last_owner += 1
@@ -135,5 +152,5 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, EventVerbs, Storage):
         self._changes.add()
 
 
-for _verb in Storage.__abstractmethods__:  # all of them, so that none can forget the lock
-    setattr(MemoryStorage, _verb, _locked(getattr(MemoryStorage, _verb)))
+for _verb in Storage.__abstractmethods__ | {"prune"}:  # all of them, so that none can forget the lock
+    setattr(MemoryStorage, _verb, _surrounded(getattr(MemoryStorage, _verb)))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from liteq.storage.base import Holder, Instant
 from liteq.storage.contract.limits import added
-from liteq.storage.memory.tables import Tables
+from liteq.storage.memory.tables import Hit, Tables
 
 
 class LockVerbs(Tables):
@@ -62,17 +62,27 @@ class LockVerbs(Tables):
 
     def hit(self, name: str, *, limit: int, per: int, clock: Callable[[], Instant]) -> int:
         hits, now = self._hits.setdefault(name, deque()), clock()
-        wait = per - now.since(hits[-limit]) if len(hits) >= limit else 0
+        wait = per - now.since(hits[-limit].at) if len(hits) >= limit else 0
         if wait > 0:
             return wait
-        hits.append(now)
+        hits.append(Hit(now, per))
         while len(hits) > limit:
             hits.popleft()
         self._changes.add()
         return 0
 
     def hits(self, name: str, *, per: int, now: Instant) -> int:
-        return sum(now.since(hit) < per for hit in self._hits.get(name, ()))
+        return sum(now.since(hit.at) < per for hit in self._hits.get(name, ()))
+
+    def _prune_hits(self, limit: int, now: Instant) -> int:
+        over = [
+            (name, hit) for name, hits in self._hits.items() for hit in hits if now.since(hit.at) >= hit.per
+        ]
+        for name, hit in over[:limit]:
+            self._hits[name].remove(hit)
+            if not self._hits[name]:
+                self._remove(self._hits, name)
+        return len(over[:limit])
 
     def clear_hits(self, name: str) -> bool:
         return self._remove(self._hits, name)

@@ -144,23 +144,7 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
 
     def _hold(self, seq: int, message: Message, owner: int, now: int, lease: int) -> Claim:
         message = message._replace(attempt=message.attempt + 1)
-        id, name, data, priority, _, at_most_once, chain, attempt, crashes, joins, gathers = message
-        revoked = self._use_revocation(message, now)
-        claim = Claim(
-            seq,
-            attempt,
-            owner,
-            id,
-            name,
-            data,
-            priority,
-            crashes,
-            at_most_once,
-            revoked,
-            chain,
-            joins,
-            gathers,
-        )
+        claim = claim_of(seq, owner, message, revoked=self._use_revocation(message, now))
         self._claims[seq], self._leases[seq] = (claim, message), lease
         self._changes.add()
         return claim
@@ -213,6 +197,26 @@ class MessageVerbs(ChordVerbs, LockVerbs, RecordVerbs):
             ends = self._ends.pop(seq, None)
             taken.append(Taken(message.data, None if ends is None else self._in_order(ends)))
         return taken
+
+
+def claim_of(seq: int, owner: int, message: Message, *, revoked: bool) -> Claim:
+    """The claim of a message, whose attempt is the one that is claimed."""
+    id, name, data, priority, _, at_most_once, chain, attempt, crashes, joins, gathers = message
+    return Claim(
+        seq,
+        attempt,
+        owner,
+        id,
+        name,
+        data,
+        priority,
+        crashes,
+        at_most_once,
+        revoked,
+        chain,
+        joins,
+        gathers,
+    )
 
 
 def _is_linked(message: Message) -> bool:

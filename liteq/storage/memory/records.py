@@ -61,6 +61,7 @@ class RecordVerbs(PauseVerbs):
         if self.retention.entries and outcome.status not in NOT_ATTEMPTS:
             started, duration, worker, exit_code, peak_memory = attempted or Attempted()
             ended = now if started is None or duration is None else started + duration
+            self._last_entry += 1
             self._history.append(
                 Entry(
                     message.id,
@@ -76,17 +77,18 @@ class RecordVerbs(PauseVerbs):
                     outcome.reason,
                 )
             )
-            if len(self._history) > self.retention.entries:
-                self._history.popleft()
             self.prune_history(now, 2)  # there is no dispatcher that would
 
     def prune_history(self, now: int, limit: int) -> int:
-        age = self.retention.age
         pruned = 0
-        while age is not None and pruned < limit and self._history and self._history[0].ended <= now - age:
+        while pruned < limit and self._history and self._exceeds_retention(self._history[0], now):
             self._history.popleft()
             pruned += 1
         return pruned
+
+    def _exceeds_retention(self, oldest: Entry, now: int) -> bool:
+        entries, age = self.retention
+        return len(self._history) > entries or (age is not None and oldest.ended <= now - age)
 
     def running(self, limit: int | None = None) -> list[Running]:
         rows = []

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from liteq import clock
 from liteq.messages import ClaimKey, Message, Revocation
-from liteq.storage.memory.tables import Changes, Tables
+from liteq.storage.contract.results import WakeSource, Wakeup
+from liteq.storage.memory.tables import Tables
 
 
 class ResultVerbs(Tables):
@@ -49,11 +50,11 @@ class ResultVerbs(Tables):
         now = clock.now()
         return {id for id in ids if id not in self._live or self._fresh(id, now) is not None}
 
-    def results_wakeup(self) -> Changes:
+    def results_wakeup(self) -> Wakeup:
         return self._changes
 
-    def work_source(self) -> None:
-        """None: no other process can bring work."""
+    def work_source(self) -> WakeSource | None:
+        return None  # no other process can bring work
 
     def version(self) -> int:
         return self._changes.ticket()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from threading import Condition, RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 from liteq.identity import Identity
 from liteq.messages import Claim, ClaimKey, MemberEnd, Message, Revocation
@@ -14,6 +14,14 @@ from liteq.storage.contract.records import Entry, Progress, Retention
 Line = list[tuple[int, int, Message]]
 """A heap of messages by rank (priority or due time) and seq; seqs differ, so messages are never compared."""
 Placed = list[tuple[Line, int, Message]]  # new messages, each with its line and its rank there
+
+
+class Hit(NamedTuple):
+    """A hit of a rate limit."""
+
+    at: Instant
+    per: int
+    """Microseconds for which it counts, by the limit of then."""
 
 
 class Changes:
@@ -52,16 +60,24 @@ class Tables:
         self._lock = RLock()
         self._changes = Changes(self._lock)
         self._pauses: set[str | None] = set()
-        self._last_seq = self._last_owner = 0
+        self._last_seq = self._last_owner = self._last_entry = 0
         self._consumers: dict[int, tuple[Identity, Identity | None]] = {}
         self._slots: dict[str, int] = {}
         self._timetable: dict[str, str] = {}
         self._timetable_version = 0
         self._clear()
 
+    def contents(self) -> dict[str, Any]:
+        """All that the queue consists of, table by table."""
+        return {name: table for name, table in vars(self).items() if name in _TABLES}
+
+    def set_contents(self, contents: dict[str, Any]) -> None:
+        """Be the queue that `contents` gave."""
+        vars(self).update(contents)
+
     def _clear(self) -> None:
-        # Not the consumers and the pauses, which live on, nor the numbers of messages and owners, which fence
-        # old claims, nor what is known of periodic tasks.
+        # Not the consumers and the pauses, which live on, nor the numbers of messages, owners and entries,
+        # which are never used again, nor what is known of periodic tasks.
         self._ready, self._scheduled = Line(), Line()
         self._waiting: dict[str, tuple[int, Message]] = {}  # by id, with the seq
         self._ends: dict[int, dict[int, MemberEnd]] = {}  # of callbacks in any state, by seq and position
@@ -72,7 +88,7 @@ class Tables:
         self._results: dict[str, tuple[bytes, int | None]] = {}
         self._revocations: dict[str, Revocation] = {}
         self._locks: dict[tuple[str, str], Holder] = {}
-        self._hits: dict[str, deque[Instant]] = {}
+        self._hits: dict[str, deque[Hit]] = {}
         self._counters: dict[str, int] = {}
         self._parked: dict[str, Line] = {}
         self._history: deque[Entry] = deque()
@@ -94,3 +110,6 @@ class Tables:
         if there:
             self._changes.add()
         return there
+
+
+_TABLES = frozenset(vars(Tables())) - {"_lock", "_changes"}

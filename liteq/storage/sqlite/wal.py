@@ -57,10 +57,13 @@ class Wal:
     def make_room(self) -> None:
         """Make the file longer, if the next commit would. Only within a write transaction: no other writes.
 
-        What fails here, fails again when SQLite writes, if it matters.
+        What fails in writing, fails again when SQLite writes, if it matters.
+
+        Raises:
+            StorageError: if the file can't be opened: nothing is to be committed that can't be synchronised.
         """
+        fd = self._descriptor()
         with suppress(OSError):
-            fd = self._descriptor()
             size = os.fstat(fd).st_size
             if self.pages * self._frame + _RESERVE > size and self.pages and size < GROWN_AT_MOST:
                 os.pwrite(fd, bytes(min(max(size, _LEAST_STEP), _LONGEST_STEP)), size)
@@ -71,15 +74,19 @@ class Wal:
         Raises:
             StorageError: if the disk refuses; what was committed is there until the power fails.
         """
+        fd = self._descriptor()
         try:
-            # SQLite holds no locks on the log, so that it may be opened and closed beside it.
-            _sync(self._descriptor())
+            _sync(fd)
         except OSError as error:
             raise StorageError(f"{self._path}: can't be synchronised with the disk: {error}") from error
 
     def _descriptor(self) -> int:
         if self._fd is None:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                # SQLite holds no locks on the log, so that it may be opened and closed beside it.
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError as error:
+                raise StorageError(f"{self._path}: can't be opened: {error.strerror}") from error
         return self._fd
 
     def close(self) -> None:

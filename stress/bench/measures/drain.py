@@ -26,9 +26,8 @@ def _figures(context: Context, durability: str) -> list[Figure]:
     goals = [Goal(0.3, beside=BARE)]
     goals += [Goal({"full": 12, "normal": 3}[durability], beside=peer.name) for peer in peers]
     if durability == "full":
-        on_redis = context.redis_peers()
-        goals += [Goal(8, beside=peer.name) for peer in on_redis]
-        peers += on_redis
+        goals += [Goal(8, beside=peer.name) for peer in context.huey_on_redis()]
+        peers += context.on_redis()
     contenders: dict[str, Callable[[], Mapping[str, float]]] = {
         BARE: partial(_bare, context, durability, bare.loop),
         ORDERED: partial(_bare, context, durability, partial(bare.loop, ordered=True)),
@@ -36,7 +35,8 @@ def _figures(context: Context, durability: str) -> list[Figure]:
         "liteq": partial(noops, context, system.liteq(durability), context.several(30_000, 60_000)),
     }
     for peer in peers:
-        contenders[peer.name] = partial(noops, context, peer, context.several(4_000, 10_000))
+        counts = (30_000, 60_000) if peer.name.startswith("liteq") else (4_000, 10_000)
+        contenders[peer.name] = partial(noops, context, peer, context.several(*counts))
     rounds = in_turns(context.rounds, contenders)
     what = f"no-op tasks drained, results stored, 2 workers, {durability.upper()}"
     cpu = f"CPU time of such a task, all processes, {durability.upper()}"
@@ -66,7 +66,7 @@ def noops(context: Context, it: System, count: int) -> dict[str, float]:
             seconds = float(queue.call("between", ids, 300))
             cpu = consumer.cpu()
             values = {"rate": count / seconds, "cpu": (sum(cpu.values()) - start) / (count + warm_up) * 1e6}
-            if it.name == "liteq":
+            if it.name.startswith("liteq"):
                 # Its own start is a small part of the whole, most of which is the import of the application.
                 values["dispatcher"] = cpu[queue.call("dispatcher")] / (count + warm_up) * 1e6
     return values

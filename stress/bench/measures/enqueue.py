@@ -22,7 +22,7 @@ def measure(context: Context) -> list[Figure]:
 
 def _figure(context: Context, durability: Durability) -> Figure:
     count = context.several(5_000, 10_000) if durability == "full" else context.several(15_000, 30_000)
-    peers = context.sqlite_peers(durability) + (context.redis_peers() if durability == "full" else [])
+    peers = context.sqlite_peers(durability) + (context.on_redis() if durability == "full" else [])
     contenders: dict[str, Callable[[], Mapping[str, float]]] = {
         BARE: lambda: {"rate": bare.inserts(context.new_folder(), durability, count)},
         STORAGE: lambda: {"rate": bare.statements(context.new_folder(), durability, count)},

@@ -14,7 +14,7 @@ from stress.bench.system import System
 def measure(context: Context) -> list[Figure]:
     """CPU time, and how often the busiest of the processes wakes up."""
     seconds = context.several(8, 30)
-    peers = [*context.sqlite_peers("full"), *context.redis_peers()]
+    peers = [*context.sqlite_peers("full"), *context.on_redis()]
     contenders = {it.name: partial(_idle, context, it, seconds) for it in (context.liteq, *peers)}
     rounds = in_turns(context.rounds, contenders)
     busiest = "idle pool of 8: wake-ups of the process that has most"

@@ -10,18 +10,18 @@ from stress.bench.system import System
 
 
 def measure(context: Context) -> list[Figure]:
-    """After 30 ms, 5 s, and in full runs after a minute."""
+    """After 30 ms, 5 s, and where there is time for it after a minute."""
     figures = _figures(context, 0.03, context.several(150, 400), with_peers=True)
     figures += _figures(context, 5, 3, with_peers=context.full)
-    if context.full:
-        figures += _figures(context, 60, 2, with_peers=False)
+    if context.rounds >= 5:
+        figures += _figures(context, 60, context.several(1, 2), with_peers=False)
     return figures
 
 
 def _figures(context: Context, idle: float, count: int, *, with_peers: bool) -> list[Figure]:
-    peers = [*context.sqlite_peers("full"), *context.redis_peers()] if with_peers else []
+    peers = [*context.sqlite_peers("full"), *context.on_redis()] if with_peers else []
     contenders = {
-        it.name: partial(_of, context, it, idle, count if it.name == "liteq" else min(count, 50))
+        it.name: partial(_of, context, it, idle, count if it.name.startswith("liteq") else min(count, 50))
         for it in (context.liteq, *peers)
     }
     rounds = in_turns(context.rounds, contenders)

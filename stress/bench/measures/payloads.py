@@ -16,7 +16,7 @@ COPY = "copying a file, fsync each MB"
 def measure(context: Context) -> list[Figure]:
     """Tasks that return the megabyte that they are given; the caller reads and compares all of them."""
     count = context.several(60, 200)
-    peers = [*context.sqlite_peers("full"), *context.redis_peers()]
+    peers = [*context.sqlite_peers("full"), *context.on_redis()]
     rounds = in_turns(
         context.rounds,
         {

@@ -1,0 +1,65 @@
+"""The errors of the server and of its client as liteq's: which server, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis import exceptions as theirs
+
+from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnreachable
+
+_NO_MEMORY: Final = "the server has used up its maxmemory; nothing was stored: allow it more"
+
+_ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]] = (
+    (
+        theirs.AuthenticationError,
+        StorageError,
+        "the server refuses the user or the password, or wants one; correct the url or the arguments",
+    ),
+    (theirs.BusyLoadingError, StorageBusy, "the server is loading its data; wait until it is ready"),
+    (theirs.MaxConnectionsError, StorageBusy, "all connections are in use; allow the pool more"),
+    (
+        theirs.TimeoutError,
+        StorageUnreachable,
+        "the server did not answer in time; whether the call had an effect is not known",
+    ),
+    (
+        theirs.ConnectionError,
+        StorageUnreachable,
+        "the server can't be reached; check that it runs, and the url",
+    ),
+    (OSError, StorageUnreachable, "the server can't be reached; check that it runs, and the url"),
+    (theirs.OutOfMemoryError, StorageFull, _NO_MEMORY),
+    ("OOM command not allowed", StorageFull, _NO_MEMORY),
+    ("MISCONF", StorageFull, "the server can't save its data, so it stores no more; look into its log"),
+    (theirs.ReadOnlyError, StorageError, "the server is a replica; name the primary one in the url"),
+    (
+        theirs.NoPermissionError,
+        StorageError,
+        "this user may not do that; allow it scripts, the queue's keys and channels",
+    ),
+    (
+        theirs.MovedError,
+        StorageError,
+        "the queue's keys are on another node of the cluster; name that one in the url",
+    ),
+    (theirs.ClusterDownError, StorageBusy, "the cluster is not complete at the moment"),
+    (theirs.MasterDownError, StorageBusy, "the primary server is down at the moment"),
+    ("BUSY Redis is busy", StorageBusy, "the server is busy with a script of somebody"),
+    (
+        "DENIED Redis is running",
+        StorageError,
+        "the server is in protected mode; give it a password",
+    ),
+)
+"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their commands), what it
+becomes, and what to do. The first that fits counts."""
+
+
+def translate(error: Exception, where: str) -> StorageError:
+    """The error to raise to a caller in place of the client's or the server's own."""
+    text = str(error)
+    for kind, ours, advice in _ADVICE:
+        if kind in text if isinstance(kind, str) else isinstance(error, kind):
+            return ours(f"{where}: {advice} ({text})")
+    return StorageError(f"{where}: {text}")

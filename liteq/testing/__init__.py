@@ -1,0 +1,1 @@
+"""What helps to test; it needs pytest and hypothesis, which `pip install liteq[testing]` brings."""
