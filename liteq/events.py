@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from liteq import clock
 from liteq.emitter import DROP, HOLD, RELEASE
+from liteq.exceptions import ConfigurationError
 from liteq.storage.base import Storage
 from liteq.storage.contract.events import Subscription
 
@@ -38,6 +39,11 @@ class Events:
             StorageError: if nobody can listen there.
             ValueError: if the timeout is no number of seconds.
         """
+        if not self.storage.capabilities.events:
+            raise ConfigurationError(
+                f"{type(self.storage).__name__} has no live events: use signals, or a backend that has them, "
+                "like SQLite or Redis"
+            )
         seconds = None if timeout is None else clock.seconds_of(timeout, "timeout")
         stream = EventStream(self.name, self.storage.subscribe(), seconds)
         time.sleep(self.storage.look_again_after)  # until then, some may still think that nobody listens

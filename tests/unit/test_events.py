@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from liteq import ConfigurationError, MemoryHuey, SqliteHuey, StorageError, crontab
+from liteq import ConfigurationError, Huey, MemoryHuey, SqliteHuey, StorageError, crontab
 from liteq import signals as s
 from liteq.emitter import STATUSES
 from liteq.events import Held
 from liteq.storage.contract.events import EventContract
 from liteq.storage.frames import Assembler, dropped_frame, frames_of
+from liteq.storage.memory import MemoryStorage
 
+ROOT = Path(__file__).parents[2]
 FIELDS = {
     "status", "id", "task", "retries", "retry_delay", "execute_time", "error", "traceback", "message", "time", "name",
     "attempt", "periodic", "queue", "pid",
@@ -240,6 +242,14 @@ def test_receivers_of_signals_are_told_once(huey):
     assert told == ["enqueued", "executing", "complete"]
 
 
+def test_the_page_has_all_fields_and_statuses():
+    page = (ROOT / "docs/how-to/events.md").read_text()
+    table = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    signals = {value for name, value in vars(s).items() if name.startswith("SIGNAL_")}
+    assert set(table[:15]) == FIELDS
+    assert set(table[15:-2]) == {STATUSES.get(signal, signal) for signal in signals} | {"dropped"}
+
+
 # The order
 
 
@@ -385,7 +395,12 @@ def test_a_fork_does_not_keep_a_listener_alive(huey, folder):
 
 
 def test_a_backend_without_live_events_says_so():
-    with pytest.raises(ConfigurationError, match="EventContract has no live events"):
+    class Quiet(MemoryStorage):
+        capabilities = MemoryStorage.capabilities._replace(events=False)
+
+    with pytest.raises(ConfigurationError, match="Quiet has no live events"):
+        Huey(storage_class=Quiet).events()
+    with pytest.raises(NotImplementedError):
         EventContract().subscribe()
     EventContract().publish([])
     assert EventContract().has_subscribers() is False

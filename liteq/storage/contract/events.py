@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from liteq.exceptions import ConfigurationError
-
 
 class Packet(NamedTuple):
     """What is published at once; it arrives whole, or not at all."""
@@ -57,9 +55,6 @@ class EventContract:
         """Begin to listen.
 
         Raises:
-            ConfigurationError: if the backend has no live events.
             StorageError: if it can't be done here.
         """
-        raise ConfigurationError(
-            f"{type(self).__name__} has no live events: use signals, or a backend that has them, like SQLite"
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no live events")
