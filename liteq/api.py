@@ -143,7 +143,7 @@ class Huey(
         self.registry = Registry(BUILT_IN)
         self.hooks = Hooks()
         self.emitter = Emitter(self)
-        self.signals = signals.Signal(self.emitter.note)
+        self.signals = signals.Signal(self.emitter)
         self.in_flight: set[Task] = set()
         self._immediate = bool(immediate)
         self._held_back: list[HeldBack] = []
@@ -256,6 +256,7 @@ class Huey(
         """Send the signal `interrupted` for all tasks that run in this process at the moment."""
         while self.in_flight:
             self.signals.send(signals.SIGNAL_INTERRUPTED, self.in_flight.pop())
+        self.emitter.flush()
 
 
 def _check_queue(name: Any) -> None:

@@ -126,6 +126,7 @@ class DirectExecution:
         callbacks = [task for join in ended.joins if (task := self._take(only=join.chord)) is not None]
         for task in callbacks:
             self.signals.send(signals.SIGNAL_ENQUEUED, task)
+        self.emitter.flush()
         following = [followup.task for followup in ended.followups]
         for task in following:
             task.claim, task.was_revoked = None, False  # of the attempt before, if it is a retry
@@ -138,15 +139,15 @@ class DirectExecution:
             message = self.message_of(task)
             self._store(claim, Outcome(Disposition.DONE, signals.SIGNAL_SCHEDULED, messages=(message,)))
             self.signals.send(signals.SIGNAL_SCHEDULED, task)
+            self.emitter.flush()
             return Ended(signals.SIGNAL_SCHEDULED)
         revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
         began, started = clock.now(), clock.monotonic()
-        with self.emitter.collected() as events:
-            ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
+        ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
         outcome = ended.outcome()
         attempted = Attempted(began, clock.monotonic() - started, os.getpid())
         self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
-        self.emitter.send(events)
+        self.emitter.flush()
         if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -77,40 +78,35 @@ class Emitter:
     def __init__(self, host: EventHost) -> None:
         self._host = host
         self._listened = False
-        self._look_at = 0
-        self._sink: ContextVar[list[bytes] | None] = ContextVar("liteq.events", default=None)
+        self._look_at = 0.0
+        self.kept: dict[int, list[bytes]] = {}
+        """Events that are told once what they tell of is stored, by thread (or greenlet)."""
 
     def is_listened(self) -> bool:
         """Whether anybody listens, or did a moment ago: a look at the clock, most of the time."""
-        now = clock.monotonic()
+        now = time.monotonic()
         if now >= self._look_at:
             storage = self._host.storage
             self._listened = storage.has_subscribers()
-            self._look_at = now + int(storage.look_again_after * clock.SECOND)
+            self._look_at = now + storage.look_again_after
         return self._listened
 
     # What has happened
 
     def note(self, signal: str, task: Task | None, exception: BaseException | None = None) -> None:
-        """A signal was sent: tell its event, or keep it if what it tells of is stored later (`collected`)."""
-        if not self.is_listened():
-            return
-        event = self.event(signal, task, exception)
-        sink = self._sink.get()
-        if sink is None or signal == s.SIGNAL_EXECUTING:
-            self.send([event])
-        else:
-            sink.append(event)
+        """A signal was sent: tell of the start of an attempt, keep the rest until `take` or `flush`."""
+        self.kept.setdefault(threading.get_ident(), []).append(self.event(signal, task, exception))
+        if signal == s.SIGNAL_EXECUTING:
+            self.flush()
 
-    @contextmanager
-    def collected(self) -> Iterator[list[bytes]]:
-        """Within the block, events of this thread but the start are put into the list."""
-        events: list[bytes] = []
-        token = self._sink.set(events)
-        try:
-            yield events
-        finally:
-            self._sink.reset(token)
+    def take(self) -> tuple[bytes, ...]:
+        """What is kept of this thread; whoever takes it has it told once it is stored."""
+        return tuple(self.kept.pop(threading.get_ident(), ())) if self.kept else ()
+
+    def flush(self) -> None:
+        """Tell what is kept: it is stored."""
+        if self.kept:
+            self.send(self.take())
 
     @contextmanager
     def announced(self, events: Sequence[bytes]) -> Iterator[None]:

@@ -82,6 +82,7 @@ class Enqueueing:
             if not task.gathers:  # a callback runs with the end of its last member
                 task.resolve_expires(self.utc)
                 self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                self.emitter.flush()
                 if not self.hold_back(task):
                     self.execute(task)
 

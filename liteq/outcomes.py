@@ -68,11 +68,17 @@ class Ended:
     joins: list[Join] = field(default_factory=list)
     reason: str = ""
 
-    def outcome(self) -> Outcome:
-        """The same, as storage takes it."""
+    def outcome(self, events: tuple[bytes, ...] = ()) -> Outcome:
+        """The same, as storage takes it; with the events that are told once it has."""
         messages = tuple(followup.message for followup in self.followups)
         return Outcome(
-            self.disposition, self.status, tuple(self.results), messages, self.reason, tuple(self.joins)
+            self.disposition,
+            self.status,
+            tuple(self.results),
+            messages,
+            self.reason,
+            tuple(self.joins),
+            events,
         )
 
 

@@ -51,20 +51,15 @@ def attempt(
     if task is None:
         return _dead(huey, wrong)
     task.claim = assignment.key
-    with huey.emitter.collected() as events:
-        outcome = _end_of(huey, task, assignment, brake, stopped)
-    return outcome._replace(events=tuple(events)) if events else outcome
-
-
-def _end_of(
-    huey: Huey, task: Task, assignment: Assignment, brake: Brake, stopped: HueyException | None
-) -> Outcome:
+    huey.emitter.take()  # what an attempt left that was stopped after its end
     if stopped is not None or assignment.verdict:
-        return conclude(huey, task, stopped or _reason(assignment.verdict, task)).outcome()
+        ended = conclude(huey, task, stopped or _reason(assignment.verdict, task))
+        return ended.outcome(huey.emitter.take())
     if not task.timeout:
         brake.no_limit()
     now = None if task.expires_resolved is None else clock.naive_now(huey.utc)
-    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake).outcome()
+    ended = run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake)
+    return ended.outcome(huey.emitter.take())
 
 
 def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task | None, str]:

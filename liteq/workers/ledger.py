@@ -120,8 +120,9 @@ class Ledger:
 
     def _announced(self, settlements: list[Settlement], held: list[bool]) -> AbstractContextManager[None]:
         """Tell those who listen of what is settled within the block."""
-        events = [settlement.outcome.events for settlement in settlements]
-        return self._announcing(events, held) if any(events) else _UNHEARD
+        if not any(settlement.outcome.events for settlement in settlements):
+            return _UNHEARD
+        return self._announcing([settlement.outcome.events for settlement in settlements], held)
 
     @contextmanager
     def _announcing(self, events: list[tuple[bytes, ...]], held: list[bool]) -> Iterator[None]:

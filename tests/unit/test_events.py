@@ -143,7 +143,8 @@ def test_values_that_json_does_not_know_are_shown(huey):
     task = odd.s()
     task.retry_delay = timedelta(seconds=5)
     with huey.events(timeout=10) as events:
-        huey.emitter.note(s.SIGNAL_COMPLETE, task)
+        huey.signals.send(s.SIGNAL_COMPLETE, task)
+        huey.emitter.flush()
         assert next(events)["retry_delay"] == "0:00:05"
 
 
@@ -161,7 +162,8 @@ def test_every_signal_has_a_status(huey):
     assert set(STATUSES) <= signals
     with huey.events(timeout=10) as events:
         for signal in sorted(signals):
-            huey.emitter.note(signal, None)
+            huey.signals.send(signal, None)
+        huey.emitter.flush()
         told = statuses(events, len(signals))
     assert told == [STATUSES.get(signal, signal) for signal in sorted(signals)]
 
@@ -378,7 +380,8 @@ def test_a_file_among_the_pipes_is_not_written_to(huey, folder):
         link = folder / f"{pipe.name[:12]}link"
         link.symlink_to(file)
         assert huey.storage.has_subscribers()
-        huey.emitter.note(s.SIGNAL_DEAD, None)
+        huey.signals.send(s.SIGNAL_DEAD, None)
+        huey.emitter.flush()
         assert file.read_text() == "mine"
 
 
