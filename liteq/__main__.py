@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from liteq import __version__
-from liteq.cli import backup, consume, restore, status, verify
+from liteq.cli import backup, consume, events, restore, status, verify
 from liteq.exceptions import ConfigurationError
 
 _COMMANDS: dict[str, Any] = {
     "consume": consume,
     "status": status,
+    "events": events,
     "backup": backup,
     "restore": restore,
     "verify": verify,

@@ -12,7 +12,9 @@ from liteq.canvas import chord, group
 from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
 from liteq.direct import DirectExecution, HeldBack
+from liteq.emitter import Emitter
 from liteq.enqueueing import Enqueueing
+from liteq.events import Events
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.hooks import Hooks
 from liteq.limits import Limits, RateLimit
@@ -84,6 +86,7 @@ class Huey(
     Pauses,
     Inspection,
     Records,
+    Events,
     OlderNames,
 ):
     """A queue. Making one opens nothing: storage is opened by the first call that needs it.
@@ -139,7 +142,8 @@ class Huey(
             self.storage_class = storage_class
         self.registry = Registry(BUILT_IN)
         self.hooks = Hooks()
-        self.signals = signals.Signal()
+        self.emitter = Emitter(self)
+        self.signals = signals.Signal(self.emitter)
         self.in_flight: set[Task] = set()
         self._immediate = bool(immediate)
         self._held_back: list[HeldBack] = []
@@ -252,6 +256,7 @@ class Huey(
         """Send the signal `interrupted` for all tasks that run in this process at the moment."""
         while self.in_flight:
             self.signals.send(signals.SIGNAL_INTERRUPTED, self.in_flight.pop())
+        self.emitter.flush()
 
 
 def _check_queue(name: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from liteq import clock, signals
 from liteq.canvas import give_list
+from liteq.emitter import Emitter
 from liteq.execution import run
 from liteq.identity import identify
 from liteq.messages import BACK, Attempted, ClaimKey, Disposition, MemberEnd, Message, Outcome, Settlement
@@ -42,6 +43,7 @@ class DirectExecution:
     serializer: Serializer
     registry: Registry
     signals: signals.Signal
+    emitter: Emitter
     utc: bool
     deserialize_task: Callable[[bytes], Task]
     message_of: Callable[[Task], Message]
@@ -124,6 +126,7 @@ class DirectExecution:
         callbacks = [task for join in ended.joins if (task := self._take(only=join.chord)) is not None]
         for task in callbacks:
             self.signals.send(signals.SIGNAL_ENQUEUED, task)
+        self.emitter.flush()
         following = [followup.task for followup in ended.followups]
         for task in following:
             task.claim, task.was_revoked = None, False  # of the attempt before, if it is a retry
@@ -136,6 +139,7 @@ class DirectExecution:
             message = self.message_of(task)
             self._store(claim, Outcome(Disposition.DONE, signals.SIGNAL_SCHEDULED, messages=(message,)))
             self.signals.send(signals.SIGNAL_SCHEDULED, task)
+            self.emitter.flush()
             return Ended(signals.SIGNAL_SCHEDULED)
         revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
         began, started = clock.now(), clock.monotonic()
@@ -143,6 +147,7 @@ class DirectExecution:
         outcome = ended.outcome()
         attempted = Attempted(began, clock.monotonic() - started, os.getpid())
         self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
+        self.emitter.flush()
         if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from liteq import clock, signals
 from liteq.canvas import Canvas, handle_of, plan
+from liteq.emitter import Emitter
 from liteq.messages import Message
 from liteq.results import ResultHost
 from liteq.storage.base import Storage
@@ -20,6 +21,7 @@ class Enqueueing:
     results: bool
     storage: Storage
     signals: signals.Signal
+    emitter: Emitter
     message_of: Callable[[Task], Message]
     execute: Callable[..., Any]
     hold_back: Callable[[Task], bool]
@@ -50,7 +52,7 @@ class Enqueueing:
         elif tasks:
             now = clock.now()
             messages = [self.message_of(task) for task in tasks]
-            self.storage.put(messages, now)
+            self._put(tasks, messages, now)
             told = self.signals.has_receivers
             if told(signals.SIGNAL_ENQUEUED) or told(signals.SIGNAL_SCHEDULED):
                 self._tell(tasks, messages, now)
@@ -59,11 +61,18 @@ class Enqueueing:
         host = cast("ResultHost", self)
         return [handle_of(host, canvas) for canvas in canvases]
 
+    def _put(self, tasks: list[Task], messages: list[Message], now: int) -> None:
+        if self.emitter.is_listened():
+            with self.emitter.announced(self.emitter.of_enqueued(zip(tasks, messages, strict=True), now)):
+                self.storage.put(messages, now)
+        else:
+            self.storage.put(messages, now)
+
     def _tell(self, tasks: list[Task], messages: list[Message], now: int) -> None:
         for task, message in zip(tasks, messages, strict=True):
-            self.signals.send(signals.SIGNAL_ENQUEUED, task)
+            self.signals.call(signals.SIGNAL_ENQUEUED, task)
             if message.due is not None and message.due > now:
-                self.signals.send(signals.SIGNAL_SCHEDULED, task)
+                self.signals.call(signals.SIGNAL_SCHEDULED, task)
 
     def _run_here(self, tasks: list[Task]) -> None:
         callbacks = [self.message_of(task) for task in tasks if task.gathers]
@@ -73,10 +82,11 @@ class Enqueueing:
             if not task.gathers:  # a callback runs with the end of its last member
                 task.resolve_expires(self.utc)
                 self.signals.send(signals.SIGNAL_ENQUEUED, task)
+                self.emitter.flush()
                 if not self.hold_back(task):
                     self.execute(task)
 
     def add_schedule(self, task: Task) -> None:
         """Store a task with its eta, without the handle that `enqueue` returns."""
-        self.storage.put([self.message_of(task)], clock.now())
-        self.signals.send(signals.SIGNAL_SCHEDULED, task)
+        self._put([task], [self.message_of(task)], clock.now())
+        self.signals.call(signals.SIGNAL_SCHEDULED, task)

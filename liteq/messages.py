@@ -143,6 +143,8 @@ class Outcome(NamedTuple):
     """Why it failed, died or crashed, for people."""
     joins: tuple[Join, ...] = ()
     """The end of a chord's member, if this was one."""
+    events: tuple[bytes, ...] = ()
+    """What is told to those who listen, once all this is stored; storage has nothing to do with it."""
 
 
 class Attempted(NamedTuple):

@@ -14,6 +14,13 @@ from liteq.tasks import Task
 _LONGEST_REASON: Final = 500
 
 
+class Teller(Protocol):
+    """What tells those who listen of the ends that no task tells of itself."""
+
+    def of_claim(self, claim: Claim | None, *signals: str, message: str | None = None) -> tuple[bytes, ...]:
+        """The events of signals about an attempt."""
+
+
 class Runtime(Protocol):
     """What running a task needs of the application's queue."""
 
@@ -25,6 +32,10 @@ class Runtime(Protocol):
     hooks: Hooks
     signals: s.Signal
     in_flight: set[Task]
+
+    @property
+    def emitter(self) -> Teller:
+        """Tells events to those who listen."""
 
     def message_of(self, task: Task) -> Message:
         """The message of a task that is about to be enqueued."""
@@ -57,11 +68,17 @@ class Ended:
     joins: list[Join] = field(default_factory=list)
     reason: str = ""
 
-    def outcome(self) -> Outcome:
-        """The same, as storage takes it."""
+    def outcome(self, events: tuple[bytes, ...] = ()) -> Outcome:
+        """The same, as storage takes it; with the events that are told once it has."""
         messages = tuple(followup.message for followup in self.followups)
         return Outcome(
-            self.disposition, self.status, tuple(self.results), messages, self.reason, tuple(self.joins)
+            self.disposition,
+            self.status,
+            tuple(self.results),
+            messages,
+            self.reason,
+            tuple(self.joins),
+            events,
         )
 
 
@@ -97,7 +114,8 @@ def dead_outcome(runtime: Runtime, claim: Claim, reason: str) -> Outcome:
 
     So does its chord. All that is known of the task is its envelope: it may be one that can't be decoded.
     """
-    outcome = Outcome(Disposition.DEAD, "dead", reason=reason)
+    events = runtime.emitter.of_claim(claim, s.SIGNAL_DEAD, message=reason)
+    outcome = Outcome(Disposition.DEAD, "dead", reason=reason, events=events)
     if not runtime.results and claim.joins is None:
         return outcome
     metadata = {"error": f"dead: {reason}", "retries": 0, "traceback": None, "task_id": claim.id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 SIGNAL_CANCELED = "canceled"
 SIGNAL_COMPLETE = "complete"
@@ -30,13 +30,25 @@ _ANY = "any"
 logger = logging.getLogger("huey")
 
 
+class Tap(Protocol):
+    """What is told of every signal, while it wants to be."""
+
+    def is_listened(self) -> bool:
+        """Whether it wants to be told; it is asked for each signal."""
+
+    def note(self, signal: str, task: Any, *args: Any) -> None:
+        """A signal was sent."""
+
+
 class Signal:
     """Receivers by signal. A receiver is called as `receiver(signal, task, *args)`."""
 
-    __slots__ = ("receivers",)
+    __slots__ = ("receivers", "tap")
 
-    def __init__(self) -> None:
+    def __init__(self, tap: Tap | None = None) -> None:
         self.receivers: dict[str, list[Receiver]] = {_ANY: []}
+        self.tap = tap
+        """Told before the receivers; `has_receivers` does not count it."""
 
     def connect(self, receiver: Receiver, *signals: str) -> None:
         """Call the receiver for these signals, or for all if none is named."""
@@ -58,6 +70,16 @@ class Signal:
 
     def send(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         """Call the receivers of the signal, then those of any; one that raises does not stop the others."""
+        if self.tap is not None and self.tap.is_listened():
+            try:
+                self.tap.note(signal, task, *args)
+            except Exception:
+                logger.exception("Signal %s of task %s can't be told to who listens", signal, task)
+        if self.has_receivers(signal):
+            self.call(signal, task, *args, **kwargs)
+
+    def call(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
+        """The same for the receivers alone, where the tap has no part in it."""
         if not self.has_receivers(signal):
             return
         for receiver in (*self.receivers.get(signal, ()), *self.receivers[_ANY]):

@@ -22,6 +22,7 @@ from liteq import clock
 from liteq.messages import Settlement
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
+from liteq.storage.contract.events import EventContract, Packet, Subscription
 from liteq.storage.contract.inspection import DeadTask, InspectionContract, Taken
 from liteq.storage.contract.limits import Instant, LimitContract
 from liteq.storage.contract.locks import Holder, LockContract
@@ -38,7 +39,9 @@ __all__ = [
     "DeadTask",
     "Holder",
     "Instant",
+    "Packet",
     "Storage",
+    "Subscription",
     "Taken",
     "Turn",
     "WakeSource",
@@ -57,6 +60,8 @@ class Capabilities(NamedTuple):
     """Messages have priorities; if not, one with a priority is refused."""
     max_payload: int | None = None
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
+    events: bool = False
+    """Other processes can listen to live events, or other threads if it is not shared."""
 
 
 class Storage(
@@ -71,6 +76,7 @@ class Storage(
     ConsumerContract,
     InspectionContract,
     RecordContract,
+    EventContract,
 ):
     """One named queue in some medium; the verbs stand in `liteq.storage.contract`, by concern."""
 

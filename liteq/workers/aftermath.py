@@ -59,6 +59,8 @@ class Aftermath:
         """A process has died that was at no task: receivers of signals hear of it as well."""
         if gone.exit_code and not (gone.verdict or gone.requested):
             self._announce(None, s.SIGNAL_WORKER_DIED)
+            events = self._huey.emitter.of_claim(None, s.SIGNAL_WORKER_DIED, message=f"a worker {gone.how}")
+            self._huey.emitter.send(events)
 
     def attempted(self, report: Report, worker: int | None) -> Attempted:
         """What is known of the attempt that a report ends, which another worker may have begun."""

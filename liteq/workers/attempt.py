@@ -51,12 +51,15 @@ def attempt(
     if task is None:
         return _dead(huey, wrong)
     task.claim = assignment.key
+    huey.emitter.take()  # what an attempt left that was stopped after its end
     if stopped is not None or assignment.verdict:
-        return conclude(huey, task, stopped or _reason(assignment.verdict, task)).outcome()
+        ended = conclude(huey, task, stopped or _reason(assignment.verdict, task))
+        return ended.outcome(huey.emitter.take())
     if not task.timeout:
         brake.no_limit()
     now = None if task.expires_resolved is None else clock.naive_now(huey.utc)
-    return run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake).outcome()
+    ended = run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake)
+    return ended.outcome(huey.emitter.take())
 
 
 def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task | None, str]:
@@ -84,7 +87,7 @@ def _places(error: BaseException) -> str:
 
 
 def _dead(huey: Huey, reason: str) -> Outcome:
-    huey.signals.send(s.SIGNAL_DEAD, None)
+    huey.signals.call(s.SIGNAL_DEAD, None)  # the dispatcher knows of which task to tell
     return Outcome(Disposition.DEAD, "dead", reason=reason)
 
 
@@ -105,7 +108,7 @@ def announce(huey: Huey, announcement: Announcement) -> None:
         except BaseException as error:  # noqa: BLE001 -- whatever a foreign payload raises
             logger.warning("A task that is told of %s", undecodable(error))
     for signal in announcement.signals:
-        huey.signals.send(signal, task)
+        huey.signals.call(signal, task)  # the dispatcher has told those who listen
 
 
 def settle(huey: Huey, settlement: Settlement) -> None:
@@ -125,7 +128,10 @@ def settle(huey: Huey, settlement: Settlement) -> None:
         message = {"error": f"its outcome can't be stored: {error}"}
         failed = _instead(outcome, message["error"], huey.serializer.serialize(Error(message)))
         held = huey.storage.settle([Settlement(key, failed, attempted)], clock.now())[0]
-    if not held:
+        outcome = failed
+    if held:
+        huey.emitter.send(outcome.events)
+    else:
         logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", key.seq)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from liteq import clock
 from liteq.api import Huey
+from liteq.emitter import Announcement
 from liteq.messages import Message
+from liteq.tasks import Task
 from liteq.workers.roster import Job, Roster
 
 logger = logging.getLogger("huey.scheduler")
@@ -31,6 +33,8 @@ class Beat:
         self._pushed = 0
         self._firing: list[Job] = []
         """Those that are taken from the heap, until their batch is committed."""
+        self._announcement: Announcement | None = None
+        """Of what is enqueued, until its batch is committed."""
         self._looked = 0
         """The heap is right for this moment and later ones."""
         self._ask_at = 0
@@ -93,16 +97,21 @@ class Beat:
         while self._heap and self._heap[0][0] <= now:
             self._firing.append(heapq.heappop(self._heap)[2])
         self._firing = [job for job in self._firing if job in self._roster]
-        messages = [message for job in self._firing for message in self._messages_of(job, now)]
+        calls = [call for job in self._firing for call in self._calls_of(job, now)]
         # The slots of paused tasks are taken all the same: they pass by, and do not pile up.
-        paused = self._huey.storage.paused() if messages else frozenset()
-        messages = [message for message in messages if paused.isdisjoint({None, message.name})]
+        paused = self._huey.storage.paused() if calls else frozenset()
+        calls = [call for call in calls if paused.isdisjoint({None, call[1].name})]
+        messages = [message for _, message in calls]
         if messages:
+            self._announce(calls, now)
             self._huey.storage.put(messages, now)
         return messages
 
     def fired(self, now: int) -> None:
         """The batch of `fire` is committed."""
+        if self._announcement is not None:
+            self._announcement.confirm()
+            self._announcement = None
         for job in self._firing:
             job.mark = max(job.mark, now)
             self._push(job)
@@ -117,15 +126,24 @@ class Beat:
             self._push(job)
         self._ask_at = now + _ASK_EVERY
 
-    def _messages_of(self, job: Job, now: int) -> Iterator[Message]:
+    def _announce(self, calls: list[tuple[Task, Message]], now: int) -> None:
+        emitter = self._huey.emitter
+        if self._announcement is not None:
+            self._announcement.withdraw()  # of a batch that failed
+            self._announcement = None
+        if emitter.is_listened():
+            self._announcement = emitter.announce(emitter.of_enqueued(calls, now))
+
+    def _calls_of(self, job: Job, now: int) -> Iterator[tuple[Task, Message]]:
         try:
-            slots = [(slot, self._huey.message_of(job.task(slot))) for slot in job.slots(now)]
+            tasks = [(slot, job.task(slot)) for slot in job.slots(now)]
+            slots = [(slot, task, self._huey.message_of(task)) for slot, task in tasks]
         except Exception:
             logger.exception("%s can't be enqueued; its slot is left out", job.name)
             return
-        for slot, message in slots:
+        for slot, task, message in slots:
             if self._huey.storage.take_slot(job.name, slot):
-                yield message
+                yield task, message
 
     def _rewind(self, roster: Roster, now: int) -> None:
         """The clock was set back. Slots are not repeated, unless it had been wrong by more than a day."""

@@ -214,6 +214,7 @@ class Crew:
             self.wonders = not self.draining
         if outcome.disposition is Disposition.DEAD and claim is not None:
             logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, outcome.reason)
-            outcome = dead_outcome(self._huey, claim, outcome.reason)
+            dead = dead_outcome(self._huey, claim, outcome.reason)
+            outcome = dead._replace(events=outcome.events + dead.events)
         key = ClaimKey(report.seq, report.attempt, self._owner)
         self._ledger.settle(Settlement(key, outcome, attempted))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain, compress
 
 from liteq import clock
 from liteq.api import Huey
@@ -17,6 +20,7 @@ logger = logging.getLogger("huey.consumer")
 
 _LONGEST_UNSYNCED = 2_000
 """Microseconds that a commit may have to wait for the disk: so much later is told of a result under load."""
+_UNHEARD = nullcontext()
 
 
 class Ledger:
@@ -32,6 +36,7 @@ class Ledger:
 
     def __init__(self, huey: Huey, owner: int, lease: int, beat: Beat, rings: Rings) -> None:
         self._storage = huey.storage
+        self._emitter = huey.emitter
         self._owner = owner
         self._lease = lease
         self._beat = beat
@@ -108,7 +113,11 @@ class Ledger:
         self._news = self._news or arrives
         claims_too = claiming and (arrives or self._has_reason(now, room))
         order = ClaimOrder(room, self._lease, idle, MAX_PAYLOAD) if claims_too else None
-        held, claims, self._due = self._storage.turn(self._owner, settlements, order, now, durable=False)
+        held: list[bool] = []
+        with self._announced(settlements, held):
+            held[:], claims, self._due = self._storage.turn(
+                self._owner, settlements, order, now, durable=False
+            )
         self._settlements = []
         self._claimed.extend(claims)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
@@ -119,6 +128,22 @@ class Ledger:
         if claims_too and room:
             self.look = self._leaves(claims, room, idle)
         _warn_of_lost(settlements, held)
+
+    def _announced(self, settlements: list[Settlement], held: list[bool]) -> AbstractContextManager[None]:
+        """Tell those who listen of what is settled within the block."""
+        if not any(settlement.outcome.events for settlement in settlements):
+            return _UNHEARD
+        return self._announcing([settlement.outcome.events for settlement in settlements], held)
+
+    @contextmanager
+    def _announcing(self, events: list[tuple[bytes, ...]], held: list[bool]) -> Iterator[None]:
+        announcement = self._emitter.announce([*chain.from_iterable(events)])
+        try:
+            yield
+        except BaseException:
+            announcement.withdraw()
+            raise
+        announcement.confirm([*chain.from_iterable(compress(events, held))])
 
     def _leaves(self, claims: list[Claim], room: int, idle: int) -> bool:
         """Whether there may be something ready that was not claimed.

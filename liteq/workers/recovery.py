@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from liteq import clock
+from liteq import signals as s
 from liteq.api import Huey
 from liteq.identity import Identity
 from liteq.messages import Attempted, Claim, Disposition, Outcome, Settlement
@@ -20,9 +21,14 @@ def crashed(huey: Huey, claim: Claim, how: str, max_crashes: int) -> Outcome:
     if claim.at_most_once or crashes >= max_crashes:
         reason = f"its worker {how} (attempt {claim.attempt}, crash {crashes})"
         logger.error("Task %s (%s) is dead: %s", claim.id, claim.name, reason)
-        return dead_outcome(huey, claim, reason)._replace(status="crashed")
+        dead = dead_outcome(huey, claim, reason)
+        return dead._replace(status="crashed", events=_crash(huey, claim, how) + dead.events)
     logger.warning("Task %s (%s): its worker %s; it runs again", claim.id, claim.name, how)
-    return Outcome(Disposition.CRASHED, "crashed", reason=how)
+    return Outcome(Disposition.CRASHED, "crashed", reason=how, events=_crash(huey, claim, how))
+
+
+def _crash(huey: Huey, claim: Claim, how: str) -> tuple[bytes, ...]:
+    return huey.emitter.of_claim(claim, s.SIGNAL_WORKER_DIED, s.SIGNAL_CRASHED, message=f"its worker {how}")
 
 
 def returned(huey: Huey, claim: Claim, why: str, attempted: Attempted | None = None) -> Settlement:
@@ -30,7 +36,8 @@ def returned(huey: Huey, claim: Claim, why: str, attempted: Attempted | None = N
     if claim.at_most_once:
         outcome = dead_outcome(huey, claim, f"{why}, and it runs at most once")
     else:
-        outcome = Outcome(Disposition.BACK, "interrupted", reason=why)
+        events = huey.emitter.of_claim(claim, s.SIGNAL_INTERRUPTED, message=why)
+        outcome = Outcome(Disposition.BACK, "interrupted", reason=why, events=events)
     return Settlement(claim.key, outcome, attempted)
 
 
@@ -67,5 +74,8 @@ def _is_over(storage: Storage, supervisor: Identity, dispatcher: Identity | None
 
 
 def _give_back(huey: Huey, claims: list[Claim], why: str) -> int:
-    held = huey.storage.settle([returned(huey, claim, why) for claim in claims], clock.now())
+    settlements = [returned(huey, claim, why) for claim in claims]
+    events = [event for settlement in settlements for event in settlement.outcome.events]
+    with huey.emitter.announced(events):
+        held = huey.storage.settle(settlements, clock.now())
     return sum(held)

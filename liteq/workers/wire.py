@@ -182,8 +182,8 @@ def pack_report(report: Report) -> bytes:
     """The packet of a report: plain values, because a pickled class costs as much as all the rest."""
     outcome = report.outcome
     if outcome is None:
-        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), "", (), 0), 5)
-    disposition, status, results, messages, reason, joins = outcome
+        return pickle.dumps((report.seq, report.attempt, report.duration, None, "", (), (), "", (), 0, ()), 5)
+    disposition, status, results, messages, reason, joins, events = outcome
     plain = [tuple(message) for message in messages] if messages else ()
     ends = [(chord, position, int(kind), value) for chord, position, kind, value in joins] if joins else ()
     return pickle.dumps(
@@ -198,6 +198,7 @@ def pack_report(report: Report) -> bytes:
             reason,
             ends,
             report.started,
+            events,
         ),
         5,
     )
@@ -220,7 +221,9 @@ def unpack_report(packet: bytes) -> Report:
 
 
 def _unpack_report(packet: bytes) -> Report:
-    seq, attempt, duration, disposition, status, results, plain, reason, ends, started = pickle.loads(packet)
+    seq, attempt, duration, disposition, status, results, plain, reason, ends, started, events = pickle.loads(
+        packet
+    )
     if disposition is None:
         return Report(seq, attempt, duration, None)
     messages = tuple(Message(*values) for values in plain) if plain else ()
@@ -229,7 +232,7 @@ def _unpack_report(packet: bytes) -> Report:
         seq,
         attempt,
         duration,
-        Outcome(_DISPOSITIONS[disposition], status, results, messages, reason, joins),
+        Outcome(_DISPOSITIONS[disposition], status, results, messages, reason, joins, events),
         started,
     )
 

@@ -194,7 +194,8 @@ class Worker:
             logger.exception("The outcome of a task can't be stored")
             return Outcome(Disposition.DEAD, "dead", reason=f"its outcome can't be stored: {text_of(error)}")
         back = outcome.disposition is Disposition.BACK
-        return INTERRUPTED_FOR_GOOD if back and assignment.at_most_once else outcome
+        for_good = back and assignment.at_most_once
+        return INTERRUPTED_FOR_GOOD._replace(events=outcome.events) if for_good else outcome
 
     def _report(self, assignment: Assignment, outcome: Outcome, attempted: Attempted, *, more: bool) -> None:
         key, duration = assignment.key, attempted.duration or 0

@@ -51,18 +51,26 @@ def main() -> int:
     notes = [KINDS]
     loads = [system.load()]
     figures: list[Figure] = []
+    failed = False
     with ExitStack() as stack:
         context = _context(stack, arguments, notes)
         for name in arguments.measures or MEASURES:
             tell(f"{name}: load average {loads[-1]:.1f}")
-            for figure in load(name)(context):
+            try:
+                measured = load(name)(context)
+            except subprocess.CalledProcessError as error:  # the others may have taken an hour
+                notes.append(f"{name} was not measured: {error}.")
+                tell(notes[-1])
+                failed = True
+                continue
+            for figure in measured:
                 report.show(figure)
-                figures.append(figure)
+            figures += measured
             loads.append(system.load())
     circumstances = report.conditions(loads, notes, full=arguments.full, rounds=context.rounds)
     _write(figures, circumstances, context, docs=arguments.docs)
     report.summary(figures)
-    return 0
+    return int(failed)
 
 
 def _context(stack: ExitStack, arguments: argparse.Namespace, notes: list[str]) -> Context:

@@ -12,6 +12,7 @@ import liteq
 from liteq import bounds, signals
 from liteq.serializer import Serializer
 from liteq.storage.base import Storage
+from liteq.storage.contract.events import EventContract
 from liteq.storage.sqlite import SqliteStorage, schema
 from liteq.workers.options import FILES_BESIDES, FILES_OF_WORKER
 from tests.servers import redis_server
@@ -138,6 +139,9 @@ def test_the_contract_of_storage_has_all_verbs():
     rows = re.findall(r"^\| (`.+?`) \|", text, re.MULTILINE)
     documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     verbs = Storage.__abstractmethods__ | {"batch", "sync", "maintain", "prune"}
+    verbs |= {
+        name for name in vars(EventContract) if callable(getattr(EventContract, name)) and name[0] != "_"
+    }
     assert sorted(documented) == sorted(verbs)
 
 

@@ -36,6 +36,7 @@ LAYERS = (
     ("liteq.storage",),
     ("liteq.tasks", "liteq.waiting", "liteq.awaiting"),
     ("liteq.registry", "liteq.current"),
+    ("liteq.emitter",),
     ("liteq.outcomes",),
     ("liteq.failure",),
     ("liteq.slots",),
@@ -52,6 +53,7 @@ LAYERS = (
         "liteq.enqueueing",
         "liteq.payloads",
         "liteq.entries",
+        "liteq.events",
         "liteq.timetable",
         "liteq.utils",
         "liteq.older",
@@ -69,9 +71,14 @@ LAYERS = (
 INSIDE_LAYERS = {
     # storage: the contract, then what the backends share, then the backends
     "liteq.storage": (
-        ("liteq.storage.contract", "liteq.storage.inotify", "liteq.storage.companion"),
+        (
+            "liteq.storage.contract",
+            "liteq.storage.inotify",
+            "liteq.storage.companion",
+            "liteq.storage.frames",
+        ),
         ("liteq.storage.base",),
-        ("liteq.storage.bell",),
+        ("liteq.storage.bell", "liteq.storage.pipes"),
         ("liteq.storage.memory",),
         (
             "liteq.storage.file",

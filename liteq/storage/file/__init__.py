@@ -15,6 +15,7 @@ A queue is a folder in `path`:
     history/      one file per attempt that has ended, numbered
     state.json    all that is small: pauses, revocations, locks, counters, consumers, the timetable …
     lock, gate, journal, new/   how processes agree; see below
+    events/       pipes of those who listen to live events, while there are any
     bell, done    written after a commit, to wake consumers and those who wait for results
 
 **Transactions.** Whoever writes holds an exclusive lock (flock) on `lock` for the length of its batch, so

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from liteq.exceptions import ConfigurationError
-from liteq.storage.base import Capabilities, WakeSource
+from liteq.storage.base import Capabilities, Subscription, WakeSource
 from liteq.storage.bell import Bell, BellWakeup
 from liteq.storage.file import layout, mirror
 from liteq.storage.file.disk import Disk
 from liteq.storage.file.steps import Put, brings_work, ends_tasks, steps
 from liteq.storage.memory import READING, MemoryStorage
 from liteq.storage.memory.tables import Changes
+from liteq.storage.pipes import PipeFolder, PipeVerbs
 
 _KEPT_BY_DEFAULT = 1_000  # each is a file
 
 
-class FileStorage(MemoryStorage):
+class FileStorage(PipeVerbs, MemoryStorage):
     """A queue in a folder, one file per message, for tests and development; any number of processes share it.
 
     The package's documentation says how. Making one opens nothing.
@@ -44,7 +45,7 @@ class FileStorage(MemoryStorage):
         ConfigurationError: for an option that is unknown or has no such value.
     """
 
-    capabilities = Capabilities(durable=True, shared=True)
+    capabilities = Capabilities(durable=True, shared=True, events=True)
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class FileStorage(MemoryStorage):
         self.folder = Path(os.path.abspath(path)) / layout.name_of(name)  # noqa: PTH100
         self._synchronous = fsync
         self._timeout = _checked_timeout(timeout)
+        self._listeners = PipeFolder(str(self.folder / "events"), str(self.folder), name)
         self._work_bell = Bell(str(self.folder / "bell"))
         self._done_bell = Bell(str(self.folder / "done"))
         self._start_anew()
@@ -131,6 +133,11 @@ class FileStorage(MemoryStorage):
             return self._work_bell.watch()
         except OSError:
             return None
+
+    def subscribe(self) -> Subscription:
+        """See the contract."""
+        self._disk.open()
+        return super().subscribe()
 
     def version(self) -> int:
         """See the contract."""

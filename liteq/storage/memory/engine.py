@@ -12,6 +12,7 @@ from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Instant, Storage
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
+from liteq.storage.memory.events import EventVerbs
 from liteq.storage.memory.messages import MessageVerbs
 from liteq.storage.memory.periodic import PeriodicVerbs
 
@@ -36,7 +37,7 @@ def _surrounded(verb: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
+class MemoryStorage(MessageVerbs, PeriodicVerbs, EventVerbs, Storage):
     """A queue that lives and ends with this process; any of its threads may use it.
 
     A batch keeps the other threads out until it ends; what it did before it raised is not undone.
@@ -52,7 +53,7 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, Storage):
         ConfigurationError: if it is given an option that it does not have.
     """
 
-    capabilities = Capabilities(durable=False, shared=False)
+    capabilities = Capabilities(durable=False, shared=False, events=True)
 
     def __init__(
         self,

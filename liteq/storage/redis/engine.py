@@ -13,6 +13,7 @@ from liteq.storage.base import Capabilities, Storage
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
 from liteq.storage.redis.batches import Batches
 from liteq.storage.redis.consumers import ConsumerVerbs
+from liteq.storage.redis.events import EventVerbs
 from liteq.storage.redis.health import check
 from liteq.storage.redis.locks import LockVerbs
 from liteq.storage.redis.messages import MessageVerbs
@@ -27,7 +28,7 @@ _MAX_PAYLOAD = 535_000_000
 _OF_HUEY = ("notify_result", "notify_result_ttl", "clean_name")
 
 
-class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVerbs, Storage):
+class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVerbs, EventVerbs, Storage):
     """A named queue on a Redis or Valkey server; several queues may share one. Making one opens nothing.
 
     Args:
@@ -72,7 +73,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         self.blocking = bool(blocking)
         self.priorities = bool(priorities)
         self.keep_results = bool(keep_results)
-        self.capabilities = Capabilities(True, True, self.priorities, _MAX_PAYLOAD)
+        self.capabilities = Capabilities(True, True, self.priorities, _MAX_PAYLOAD, events=True)
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         self.meter = self.retention.meter()

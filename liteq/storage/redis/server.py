@@ -120,6 +120,23 @@ class Server:
         """
         self._send(packed([b"RPUSH", self.prefix + b":inbox", *parcels]) + self._wake, replies=2)
 
+    def subscribers(self, channel: bytes) -> int:
+        """How many connections are subscribed to a channel.
+
+        Raises:
+            StorageError: if the server can't be reached, or fails.
+        """
+        return int(self._send(packed([b"PUBSUB", b"NUMSUB", channel]))[1])
+
+    def publish(self, channel: bytes, bodies: Sequence[bytes]) -> None:
+        """Publish to a channel, in one round trip.
+
+        Raises:
+            StorageError: if the server can't be reached, or fails.
+        """
+        commands = b"".join(packed([b"PUBLISH", channel, body]) for body in bodies)
+        self._send(commands, replies=len(bodies))
+
     def info(self, section: str) -> dict[str, str]:
         """A section of what the server says of itself.
 

@@ -27,6 +27,7 @@ _MODULES = (
     "connections",
     "consumers",
     "endings",
+    "events",
     "expiry",
     "lifecycle",
     "limits",
@@ -39,7 +40,17 @@ _MODULES = (
     "revocations",
     "state_machine",
 )
-_FIXTURES = ("change", "neighbour", "open_queue", "owner", "second", "source", "storage", "stranger")
+_FIXTURES = (
+    "change",
+    "listen",
+    "neighbour",
+    "open_queue",
+    "owner",
+    "second",
+    "source",
+    "storage",
+    "stranger",
+)
 
 # Before they are loaded, so that failures show what was compared.
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from liteq.messages import ClaimKey, Disposition
-from liteq.storage.base import Storage, WakeSource
+from liteq.storage.base import Storage, Subscription, WakeSource
 from liteq.testing.conformance.building import NOW, identity, settle, settlement
 
 MakeStorage = Callable[[str], Storage]
@@ -60,6 +60,22 @@ def owner(storage: Storage) -> int:
 def stranger(storage: Storage, owner: int) -> int:
     """Another registered consumer."""
     return storage.register(identity(2))
+
+
+@pytest.fixture
+def listen(storage: Storage) -> Iterator[Callable[[Storage], Subscription]]:
+    """Subscribes to the live events of a queue; what is left open is closed."""
+    if not storage.capabilities.events:
+        pytest.skip("this backend has no live events")
+    opened: list[Subscription] = []
+
+    def subscribe(queue: Storage) -> Subscription:
+        opened.append(queue.subscribe())
+        return opened[-1]
+
+    yield subscribe
+    for subscription in opened:
+        subscription.close()
 
 
 @pytest.fixture

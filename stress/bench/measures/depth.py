@@ -16,7 +16,7 @@ _SHALLOW = 10_000
 
 def measure(context: Context) -> list[Figure]:
     """The same queues in all rounds, with a little less in each of them."""
-    deep = 10_000_000 if context.huge else context.several(200_000, 1_000_000)
+    deep = 10_000_000 if context.huge else 1_000_000
     with ExitStack() as stack:
         contenders: dict[str, Callable[[], Mapping[str, float]]] = {}
         names = {depth: f"liteq, {depth:,} pending, {depth:,} scheduled" for depth in (_SHALLOW, deep)}
@@ -50,6 +50,6 @@ def _one(queue: Session, calls: int, *, refill: bool) -> dict[str, float]:
     if refill:  # a drain needs more than that to be measured; what is added is drained again
         queue.call("deepen", 9 * _SHALLOW, 0, BENCH_DURABILITY="off")
     with queue.consumer(2):
-        values["drain"] = queue.call("drain_for", 0.7 if refill else 2)
+        values["drain"] = queue.call("drain_for", 0.7 if refill else 1.5)
         values["memory"] = private(queue.call("dispatcher"))
     return values
