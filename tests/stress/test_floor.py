@@ -31,20 +31,20 @@ def cpu_of(call: Callable[[], object]) -> float:
 
 
 def test_a_drain_is_worth_its_bare_loop(tmp_path: Path):
-    """Measured: 0.14 to 0.3 of the rate; the dispatcher's CPU time is 4 times that of the loop."""
+    """Measured: 0.5 of the rate; the dispatcher's CPU time is 2.3 times that of the loop."""
     context = Context(tmp_path)
     seen = []
     for _ in range(TRIES):
         limit = bare.loop(context.new_folder(), "normal", 10_000)
         ours = noops(context, system.liteq("normal"), 5_000)
         seen.append((ours["rate"] / limit.rate, limit.cpu / ours["dispatcher"]))
-        if seen[-1][0] > 0.02 and seen[-1][1] > 0.06:
+        if seen[-1][0] > 0.04 and seen[-1][1] > 0.1:
             return
     pytest.fail(f"rate and CPU time, as parts of the bare loop's: {seen}")
 
 
 def test_a_call_is_worth_its_bare_insert(tmp_path: Path):
-    """Measured, in CPU time: 0.2."""
+    """Measured, in CPU time: 0.3."""
     huey = SqliteHuey(filename=tmp_path / "queue.db", durability="normal")
     task = huey.task()(str)
     task()
@@ -55,7 +55,7 @@ def test_a_call_is_worth_its_bare_insert(tmp_path: Path):
         ours = cpu_of(lambda: [task() for _ in range(1_000)])
         seen.append(limit / ours)
     huey.storage.close()
-    assert max(seen) > 0.05
+    assert max(seen) > 0.08
 
 
 def test_many_at_once_cost_less_than_one_by_one(tmp_path: Path):
