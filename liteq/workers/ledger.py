@@ -43,8 +43,8 @@ class Ledger:
         self._rings = rings
         self._settlements: list[Settlement] = []
         self._claimed: list[Claim] = []
-        self._to_sync = False
-        self._unsynced_since = 0
+        self._unsynced_since: int | None = None
+        """When the first commit was made that is not on the disk yet (monotonic microseconds)."""
         self._due: int | None = None
         self.look = True
         """There may be something ready in storage."""
@@ -54,7 +54,7 @@ class Ledger:
     @property
     def is_clear(self) -> bool:
         """Whether everything that was settled is committed, as durably as it should be."""
-        return not (self._settlements or self._to_sync)
+        return not self._settlements and self._unsynced_since is None
 
     def settle(self, *settlements: Settlement) -> None:
         """End claims with the next transaction."""
@@ -89,14 +89,16 @@ class Ledger:
 
     def _sync_in_time(self) -> None:
         """Have what was committed on the disk. What waits already may come first, and go along with it."""
-        waited = clock.monotonic() - self._unsynced_since
-        if waited >= _LONGEST_UNSYNCED or not self._rings.have_news():
+        since = self._unsynced_since
+        if since is None:
+            return
+        if clock.monotonic() - since >= _LONGEST_UNSYNCED or not self._rings.have_news():
             self._sync()
 
     def _sync(self) -> None:
-        if self._to_sync:
+        if self._unsynced_since is not None:
             self._storage.sync()
-            self._to_sync = False
+            self._unsynced_since = None
 
     def _is_due(self, now: int) -> bool:
         return self._due is not None and self._due <= now
@@ -121,8 +123,8 @@ class Ledger:
         self._settlements = []
         self._claimed.extend(claims)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.
-        if not self._to_sync and (settlements or any(claim.at_most_once for claim in claims)):
-            self._to_sync, self._unsynced_since = True, clock.monotonic()
+        if self._unsynced_since is None and (settlements or any(claim.at_most_once for claim in claims)):
+            self._unsynced_since = clock.monotonic()
         # With no room, what has become ready in this turn waits for a look; else it is known what is left.
         self.look = self.look or arrives
         if claims_too and room:

@@ -224,6 +224,6 @@ def test_nothing_is_written_in_silence_long_after_a_ring():
             assert now - could_be_read < QUIET
 
 
-def test_the_words_are_read_and_written_as_a_whole():
-    """`struct` does so as well for native sizes; byte by byte would show numbers that were never there."""
+def test_a_word_has_the_size_that_processors_store_as_a_whole():
+    """Byte by byte, the other side might read numbers that were never there; that it is so, no test shows."""
     assert rings_module.Rings(1)._words.itemsize == 8
