@@ -1,7 +1,8 @@
-"""What processes of a consumer say to each other, over sockets that keep packets whole.
+"""What dispatcher and workers say to each other, in packets that stay whole.
 
-Between dispatcher and worker a packet is some tasks or one outcome. What a worker has not begun can be taken
-back at any moment, wherever it is (see `Board`). Payloads that do not fit a packet go through storage.
+A packet to a worker, over its line, is some tasks; one from it, through its ring (see `Rings`), is one
+outcome. What a worker has not begun can be taken back at any moment, wherever it is (see `Board`). Payloads
+that do not fit a packet go through storage.
 """
 
 from __future__ import annotations
