@@ -138,26 +138,28 @@ def _waiting(callback: Task, members: int) -> Task:
     return callback
 
 
-def handle_of(huey: ResultHost, canvas: Canvas) -> Result | ResultGroup | ChordResult:
-    """The handle of what was enqueued."""
+def handle_of(
+    huey: ResultHost, canvas: Canvas, since: int | None = None
+) -> Result | ResultGroup | ChordResult:
+    """The handle of what was enqueued; for `since` see `Result`."""
     if isinstance(canvas, Task):
         if canvas.on_complete is None:
-            return Result(huey, canvas)
-        return ResultGroup(_results(huey, canvas))
+            return Result(huey, canvas, since)
+        return ResultGroup(_results(huey, canvas, since))
     if isinstance(canvas, group):
-        return ResultGroup([handle_of(huey, task) for task in canvas.tasks])
+        return ResultGroup([handle_of(huey, task, since) for task in canvas.tasks])
     members = [_last(m if isinstance(m, Task) else m.callback) for m in canvas.tasks]
-    stages = _results(huey, canvas.callback)
+    stages = _results(huey, canvas.callback, since)
     return ChordResult(
-        ResultGroup([Result(huey, member) for member in members]),
+        ResultGroup([Result(huey, member, since) for member in members]),
         stages[0],
         ResultGroup(stages) if len(stages) > 1 else None,
-        [_results(huey, pipeline) for pipeline in _pipelines(canvas)],
+        [_results(huey, pipeline, since) for pipeline in _pipelines(canvas)],
     )
 
 
-def _results(huey: ResultHost, pipeline: Task) -> list[Result]:
-    return [Result(huey, stage) for stage in pipeline.stages()]
+def _results(huey: ResultHost, pipeline: Task, since: int | None) -> list[Result]:
+    return [Result(huey, stage, since) for stage in pipeline.stages()]
 
 
 def give_list(task: Task, ends: Sequence[MemberEnd], serializer: Serializer, utc: bool) -> None:

@@ -47,11 +47,13 @@ class Enqueueing:
         """Store tasks in one transaction, all or none; what `enqueue` returns for each."""
         canvases = list(tasks)
         tasks = plan(canvases)
+        since = None
         if self.immediate:
             self._run_here(tasks)
         elif tasks:
             now = clock.now()
             messages = [self.message_of(task) for task in tasks]
+            since = self._ticket()
             self._put(tasks, messages, now)
             told = self.signals.has_receivers
             if told(signals.SIGNAL_ENQUEUED) or told(signals.SIGNAL_SCHEDULED):
@@ -59,7 +61,12 @@ class Enqueueing:
         if not self.results:
             return [None] * len(canvases)
         host = cast("ResultHost", self)
-        return [handle_of(host, canvas) for canvas in canvases]
+        return [handle_of(host, canvas, since) for canvas in canvases]
+
+    def _ticket(self) -> int | None:
+        """A ticket for whoever waits for what ends from now on, if this process watches for that already."""
+        wakeup = self.storage.results_wakeup()
+        return wakeup.ticket() if wakeup.watching else None
 
     def _put(self, tasks: list[Task], messages: list[Message], now: int) -> None:
         if self.emitter.is_listened():

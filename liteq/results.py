@@ -61,11 +61,19 @@ class ResultHost(Protocol):
 
 
 class Result:
-    """The result of one task, whether it is there yet or not."""
+    """The result of one task, whether it is there yet or not.
 
-    def __init__(self, huey: ResultHost, task: Task) -> None:
+    Args:
+        huey: the queue of the task.
+        task: the task.
+        since: a ticket of the storage's `results_wakeup` from before the task was enqueued, if there is one:
+            until something has ended since, there is no result to look for.
+    """
+
+    def __init__(self, huey: ResultHost, task: Task, since: int | None = None) -> None:
         self.huey = huey
         self.task = task
+        self._since = since
         self._result: Any = EmptyData
 
     def __repr__(self) -> str:
@@ -166,6 +174,9 @@ class Result:
             raise TypeError(f"timeout must be seconds (a number), not {timeout!r}")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         look = FIRST_LOOK
+        since, self._since = self._since, None
+        if since is not None and wakeup.watching:
+            wakeup.wait(since, max(0, min(deadline - time.monotonic(), LONGEST_WATCH)))
         while True:
             ticket = wakeup.ticket()
             value = self._read(preserve)

@@ -91,6 +91,7 @@ class BellWakeup:
             if self._watch is None and not self._refused:
                 try:
                     self._watch = self._bell.watch()
+                    self._rings += 1  # what rang before is missed: a ticket from then is no good
                 except OSError:
                     self._refused = True
             return self._rings

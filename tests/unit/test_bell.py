@@ -126,6 +126,14 @@ def test_an_old_ticket_is_answered_at_once(bell):
     assert bell.wakeup.wait(ticket, PATIENCE)
 
 
+def test_a_ticket_from_before_a_watch_is_answered_at_once(bell, elsewhere):
+    ticket = bell.wakeup.ticket()
+    bell.close()
+    elsewhere.ring()  # which nobody sees
+    assert bell.wakeup.ticket() != ticket
+    assert bell.wakeup.wait(ticket, PATIENCE)
+
+
 @pytest.mark.parametrize("number", [2, 30])
 def test_many_threads_that_wait_all_wake(bell, elsewhere, number):
     tickets = [bell.wakeup.ticket() for _ in range(number)]

@@ -12,6 +12,7 @@ from liteq.clock import to_us
 from liteq.result_groups import ResultGroup
 from liteq.results import Result
 from liteq.storage.bell import BellWakeup
+from liteq.storage.sqlite import SqliteStorage
 
 from .running import PATIENCE, Background
 
@@ -290,6 +291,38 @@ def test_the_time_runs_out(sqlite, add):
     assert not result.is_revoked()
     run_all(sqlite)
     assert result.get(True, 0) == 3
+
+
+class LookedAt(SqliteStorage):
+    """Counts the looks for a result."""
+
+    looks = 0
+
+    def pop_result(self, key):
+        self.looks += 1
+        return super().pop_result(key)
+
+
+def test_where_nothing_has_ended_since_there_is_nothing_to_look_for(tmp_path):
+    huey = SqliteHuey(filename=str(tmp_path / "queue.db"), storage_class=LookedAt)
+    add = huey.task()(max)
+
+    def looks_until_the_time_runs_out(result):
+        before = huey.storage.looks
+        with pytest.raises(ResultTimeout):
+            result.get(True, 0.01)
+        return huey.storage.looks - before
+
+    assert looks_until_the_time_runs_out(add(1, 2)) == 2  # it does not watch yet
+    result = add(1, 2)
+    assert looks_until_the_time_runs_out(result) == 1
+    assert looks_until_the_time_runs_out(result) == 2
+    run_all(huey)
+    assert result.get(True, 0) == 2
+    result = add(3, 4)
+    run_all(huey)
+    assert result.get(True, 0) == 4
+    huey.storage.close()
 
 
 def test_revoke_on_timeout(sqlite, add):

@@ -54,11 +54,12 @@ class MessageVerbs(Calls):
         self._check_priorities(messages)
         if not messages:
             return
-        callbacks = any(m.gathers for m in messages)
-        if callbacks or self.batches.is_open or any(m.due is not None and m.due > now for m in messages):
-            self._store("put", now, *packing.messages(messages), wanted=callbacks)
-        else:
+        plain = not any(m.gathers or (m.due is not None and m.due > now) for m in messages)
+        if plain and not self.batches.is_open:
             self.server.push([packing.parcel(m) for m in messages])
+        else:
+            callbacks = any(m.gathers for m in messages)
+            self._store("put", now, *packing.messages(messages), wanted=callbacks)
 
     def _store(self, name: str, *args: Arg, wanted: bool = True) -> Any:
         """Run a verb that puts messages."""

@@ -23,6 +23,8 @@ from liteq.storage.redis.server import Arg
 
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+_quoted = json.encoder.encode_basestring
+_NO_MORE = encode_json([(), None, None, None])[1:]
 _NOTHING_KNOWN = Attempted()
 
 
@@ -48,8 +50,14 @@ def record(message: Message) -> bytes:
         TypeError: if it has columns of the wrong type.
     """
     m = message
-    packed = encode_json([m.id, m.name, index(m.priority), m.chain, m.joins, m.gathers, m.due])
+    rest = encode_json([m.chain, m.joins, m.gathers, m.due])[1:] if _has_more(m) else _NO_MORE
+    packed = f"[{_quoted(m.id)},{_quoted(m.name)},{index(m.priority):d},{rest}"
     return f"{m.attempt:d} {m.crashes:d} {m.at_most_once:d} {len(m.data)} {packed}".encode()
+
+
+def _has_more(m: Message) -> bool:
+    """Whether it is anything but a plain task that is to run at once, whose record is ready-made here."""
+    return bool(m.chain) or m.joins is not None or m.gathers is not None or m.due is not None
 
 
 def messages(batch: Sequence[Message]) -> Iterator[Arg]:

@@ -154,8 +154,10 @@ class SubscriptionWakeup:
         with self._changed:
             if self._subscription is None:
                 self._subscription = Subscription.opened(self._server, self._channel)
+                self._changes += 1  # what was published before is missed: a ticket from then is no good
             elif not self._subscription.is_connected and not self._being_read:
                 self._subscription.drain()
+                self._changes += 1
             return self._changes
 
     def wait(self, ticket: int, timeout: float) -> bool:
