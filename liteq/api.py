@@ -289,6 +289,8 @@ class RedisHuey(Huey):
 
     def get_storage(self, **kwargs: Any) -> Storage:
         """See `Huey.get_storage`."""
+        if self.storage_class is not None:
+            return super().get_storage(**kwargs)
         try:
             from liteq.storage.redis import RedisStorage  # redis-py is an extra, and loaded where it is used
         except ModuleNotFoundError as error:
