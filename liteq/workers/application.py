@@ -76,7 +76,7 @@ def _places_of(error: ConfigurationError) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not ("importlib" in frame.filename or frame.filename.startswith(package))
     ]
-    return "\n".join([*frames, f"{type(error).__name__}: {error}"])
+    return "\n".join([f"{type(error).__name__}: {error}", *frames])
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import redis
-from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from liteq import (
     ConfigurationError,
@@ -168,8 +174,10 @@ def test_a_server_whose_memory_is_used_up(own_redis):
         (NoPermissionError("this user has no permissions"), StorageError, "this user may not do that"),
         (ResponseError("something else"), StorageError, "there: something else"),
         (OSError("broken"), StorageUnreachable, "can't be reached"),
+        (BusyLoadingError("LOADING"), StorageUnreachable, "is loading its data; wait until it is ready"),
+        (MasterDownError("MASTERDOWN"), StorageUnreachable, "the primary server is down at the moment"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_errors_say_what_to_do(error, kind, text):
     ours = translate(error, "there")

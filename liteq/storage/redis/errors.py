@@ -48,8 +48,8 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
         StorageError,
         "the queue's keys are on another node of the cluster; name that one in the url",
     ),
-    (theirs.ClusterDownError, StorageUnreachable, "the cluster is not complete at the moment"),
     (theirs.MasterDownError, StorageUnreachable, "the primary server is down at the moment"),
+    (theirs.ClusterDownError, StorageUnreachable, "the cluster is not complete at the moment"),
     ("BUSY Redis is busy", StorageBusy, "the server is busy with a script of somebody"),
     (
         "DB index is out of range",
