@@ -86,6 +86,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         self.server = Server(pool, prefix_of(name), where(pool), keeps=connection_pool is None)
         self.batches = Batches(self.server)
         self._wakeup = SubscriptionWakeup(self.server, "ended")
+        self._registered = {}
         self._sources: weakref.WeakSet[Subscription] = weakref.WeakSet()
         super().__init__()
 
