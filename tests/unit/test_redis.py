@@ -77,6 +77,30 @@ def test_priorities_are_refused_where_there_are_none(make_redis, flavour):
     assert len(huey) == 0
 
 
+def test_priorities_are_exact_or_refused(make_redis):
+    huey = make_redis()
+    task = huey.task()(max)
+    most = 2**53
+    order = [most, most - 1, 1, 0, -1, 1 - most, -most]
+    for priority in sorted(order):
+        huey.enqueue(task.s(priority, priority, priority=priority))
+    for priority in (most + 1, -most - 1):
+        with pytest.raises(ValueError, match="priority must be from -9007199254740992 to 9007199254740992"):
+            huey.enqueue(task.s(1, 2, priority=priority))
+        with pytest.raises(ValueError, match="priority must be from"):
+            huey.enqueue(task.s(1, 2).then(task, 3, priority=priority))
+    assert [huey.dequeue().args[0] for _ in order] == order
+    assert len(huey) == 0
+
+
+def test_a_later_stage_with_a_priority_is_refused_in_the_call(make_redis):
+    huey = make_redis(RedisHuey)
+    task = huey.task()(max)
+    with pytest.raises(ConfigurationError, match="use PriorityRedisHuey"):
+        huey.enqueue(task.s(1, 2).then(task, 3, priority=1))
+    assert len(huey) == 0
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_flavours_that_expire_keep_what_is_read(make_redis, flavour):
     huey = make_redis(flavour)

@@ -26,6 +26,11 @@ from liteq.storage.redis.waking import Subscription, SubscriptionWakeup
 
 # A text of Redis has 512 MiB at the most; this leaves a million for what stands around it.
 _MAX_PAYLOAD = 535_000_000
+# A sorted set orders by numbers of 64 bits with a point, which are whole numbers up to here.
+_HIGHEST_PRIORITY = 2**53
+_CAPABILITIES = Capabilities(
+    durable=True, shared=True, max_payload=_MAX_PAYLOAD, events=True, highest_priority=_HIGHEST_PRIORITY
+)
 _OF_HUEY = ("notify_result", "notify_result_ttl", "clean_name")
 
 
@@ -76,7 +81,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         self.blocking = bool(blocking)
         self.priorities = bool(priorities)
         self.keep_results = bool(keep_results)
-        self.capabilities = Capabilities(True, True, self.priorities, _MAX_PAYLOAD, events=True)
+        self.capabilities = _CAPABILITIES._replace(priorities=self.priorities)
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         self.meter = self.retention.meter()
