@@ -200,8 +200,11 @@ def test_a_server_whose_memory_is_used_up(own_redis):
         (OSError("broken"), StorageUnreachable, "can't be reached"),
         (BusyLoadingError("LOADING"), StorageUnreachable, "is loading its data; wait until it is ready"),
         (MasterDownError("MASTERDOWN"), StorageUnreachable, "the primary server is down at the moment"),
+        (ResponseError("MASTERDOWN Link with MASTER"), StorageUnreachable, "the primary server is down"),
+        (ResponseError("CLUSTERDOWN Hash slot not"), StorageUnreachable, "the cluster is not complete"),
+        (ResponseError("MOVED 7 127.0.0.1:7000"), StorageError, "on another node of the cluster"),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_errors_say_what_to_do(error, kind, text):
     ours = translate(error, "there")

@@ -10,6 +10,9 @@ from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnre
 
 _NO_MEMORY: Final = "the server has used up its maxmemory; nothing was stored: allow it more"
 
+_ELSEWHERE: Final = "the queue's keys are on another node of the cluster; name that one in the url"
+_NO_PRIMARY: Final = "the primary server is down at the moment"
+_INCOMPLETE: Final = "the cluster is not complete at the moment"
 _NOT_CONNECTED: Final = (
     "no connection came about in time, and nothing was asked; check that the server runs, the url,"
     " and that both want TLS (rediss://) or neither does"
@@ -43,13 +46,9 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
         StorageError,
         "this user may not do that; allow it scripts, the queue's keys and channels",
     ),
-    (
-        theirs.MovedError,
-        StorageError,
-        "the queue's keys are on another node of the cluster; name that one in the url",
-    ),
-    (theirs.MasterDownError, StorageUnreachable, "the primary server is down at the moment"),
-    (theirs.ClusterDownError, StorageUnreachable, "the cluster is not complete at the moment"),
+    *((kind, StorageError, _ELSEWHERE) for kind in (theirs.MovedError, "MOVED ")),
+    *((kind, StorageUnreachable, _NO_PRIMARY) for kind in (theirs.MasterDownError, "MASTERDOWN")),
+    *((kind, StorageUnreachable, _INCOMPLETE) for kind in (theirs.ClusterDownError, "CLUSTERDOWN")),
     ("BUSY Redis is busy", StorageBusy, "the server is busy with a script of somebody"),
     (
         "DB index is out of range",
@@ -67,7 +66,8 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
         "the server is in protected mode; give it a password",
     ),
 )
-"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their commands), what it
+"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their
+commands, and redis-py does not know all kinds of errors everywhere), what it
 becomes, and what to do. The first that fits counts."""
 
 
