@@ -13,7 +13,7 @@ from liteq.control import Inspection, ResultStore, Revocations
 from liteq.declarations import Declarations
 from liteq.direct import DirectExecution, HeldBack
 from liteq.emitter import Emitter
-from liteq.enqueueing import Enqueueing
+from liteq.enqueueing import Enqueueing, check_priority
 from liteq.events import Events
 from liteq.exceptions import ConfigurationError, TaskException
 from liteq.hooks import Hooks
@@ -202,11 +202,6 @@ class Huey(
         """
         if task.expires and task.gathers is None:
             task.resolve_expires(self.utc)
-        if task.priority and not self.storage.capabilities.priorities:
-            raise ConfigurationError(
-                f"{task!r} has priority {task.priority}, and {type(self).__name__} has no priorities:"
-                " use PriorityRedisHuey or PriorityRedisExpireHuey, or leave the priority out"
-            )
         message = Message(
             task.id,
             task.registry_key,
@@ -215,9 +210,13 @@ class Huey(
             None if task.eta is None else clock.to_us(task.eta, self.utc),
             task.at_most_once,
         )
+        if task.priority:
+            check_priority(task, self.storage.capabilities)
         if task.on_complete is None and task.chord_config is None and task.gathers is None:
             return message
         _, *later = task.stages()
+        for stage in later:
+            check_priority(stage, self.storage.capabilities)
         return message._replace(
             chain=tuple([stage.id for stage in later]), joins=task.joins, gathers=task.gathers
         )
@@ -289,6 +288,8 @@ class RedisHuey(Huey):
 
     def get_storage(self, **kwargs: Any) -> Storage:
         """See `Huey.get_storage`."""
+        if self.storage_class is not None:
+            return super().get_storage(**kwargs)
         try:
             from liteq.storage.redis import RedisStorage  # redis-py is an extra, and loaded where it is used
         except ModuleNotFoundError as error:

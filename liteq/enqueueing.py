@@ -8,9 +8,10 @@ from typing import Any, cast
 from liteq import clock, signals
 from liteq.canvas import Canvas, handle_of, plan
 from liteq.emitter import Emitter
+from liteq.exceptions import ConfigurationError
 from liteq.messages import Message
 from liteq.results import ResultHost
-from liteq.storage.base import Storage
+from liteq.storage.base import Capabilities, Storage
 from liteq.tasks import Task
 
 
@@ -97,3 +98,22 @@ class Enqueueing:
         """Store a task with its eta, without the handle that `enqueue` returns."""
         self._put([task], [self.message_of(task)], clock.now())
         self.signals.call(signals.SIGNAL_SCHEDULED, task)
+
+
+def check_priority(task: Task, can: Capabilities) -> None:
+    """Refuse a priority that a storage can't keep.
+
+    Raises:
+        ConfigurationError: if it has none at all.
+        ValueError: if it would not tell this one from others.
+    """
+    if task.priority and not can.priorities:
+        raise ConfigurationError(
+            f"{task!r} has priority {task.priority}, and this queue has no priorities:"
+            " use PriorityRedisHuey or PriorityRedisExpireHuey, or leave the priority out"
+        )
+    most = can.highest_priority
+    if abs(task.priority or 0) > most:
+        raise ValueError(
+            f"priority must be from -{most} to {most} in this storage, not {task.priority}: {task!r}"
+        )

@@ -104,7 +104,7 @@ class StorageBusy(StorageError):  # noqa: N818 -- an error by its base
 
 
 class StorageUnreachable(StorageBusy):
-    """The server can't be reached, or did not answer in time; what was asked may have been done or not."""
+    """The server can't be reached, is not ready, or did not answer in time; a call may have had effect."""
 
 
 class StorageFull(StorageError):  # noqa: N818 -- the same

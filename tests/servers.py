@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 PATIENCE = 60
-REASON = "no redis-server is installed"
+PROGRAM = os.environ.get("LITEQ_REDIS_SERVER", "redis-server")
+"""The program of the servers: that of a version other than the one that is installed, or Valkey's."""
+REASON = f"there is no {PROGRAM} to be run"
 
 
 class RedisServer:
@@ -37,7 +39,7 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start it, and wait until it answers."""
-        program = shutil.which("redis-server")
+        program = shutil.which(PROGRAM)
         assert program is not None, REASON
         where = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
         with (self.folder / "redis.log").open("ab") as log:
@@ -89,7 +91,7 @@ def _end_with_the_tests() -> None:
 
 def need_redis() -> None:
     """Skip the test where there is no server; fail where there has to be one."""
-    if shutil.which("redis-server") is None:
+    if shutil.which(PROGRAM) is None:
         if os.environ.get("LITEQ_NEEDS_SERVERS"):
             pytest.fail(REASON)
         pytest.skip(REASON)

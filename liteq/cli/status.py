@@ -30,6 +30,7 @@ _STATES = {
     "gone": "is gone; the next consumer puts back what it had",
     "ending": "was killed; its processes end after the running tasks",
     "elsewhere": "runs in a container or on a machine that can't be looked into from here, if it runs",
+    "silent": "counts as dead: nothing was heard of it for long from its container or machine",
 }
 
 

@@ -11,6 +11,7 @@ _BACKENDS = {
     "BlackHoleStorage": "liteq.storage.blackhole",
     "FileStorage": "liteq.storage.file",
     "MemoryStorage": "liteq.storage.memory",
+    "RedisStorage": "liteq.storage.redis",
     "SqliteStorage": "liteq.storage.sqlite",
 }
 

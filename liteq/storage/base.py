@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from liteq import clock
+from liteq.bounds import LARGEST
 from liteq.messages import Settlement
 from liteq.storage.contract.chords import ChordContract
 from liteq.storage.contract.consumers import ConsumerContract
@@ -62,6 +63,8 @@ class Capabilities(NamedTuple):
     """The most bytes that the data of a message, or a result, may have; None if there is no such limit."""
     events: bool = False
     """Other processes can listen to live events, or other threads if it is not shared."""
+    highest_priority: int = LARGEST
+    """The lowest is its negative; beyond, one would not be told from another."""
 
 
 class Storage(

@@ -62,8 +62,21 @@ def _import(name: str) -> Any:
         raise BrokenApplication(_traceback_of(error)) from error
     except KeyboardInterrupt:
         raise
+    except ConfigurationError as error:
+        raise BrokenApplication(_places_of(error)) from error
     except BaseException as error:
         raise BrokenApplication(_traceback_of(error)) from error
+
+
+def _places_of(error: ConfigurationError) -> str:
+    """Where the application has made the mistake; without its lines, which may have passwords in them."""
+    package = str(Path(__file__).parents[1])
+    frames = [
+        f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not ("importlib" in frame.filename or frame.filename.startswith(package))
+    ]
+    return "\n".join([f"{type(error).__name__}: {error}", *frames])
 
 
 def _traceback_of(error: BaseException) -> str:

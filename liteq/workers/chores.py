@@ -17,6 +17,8 @@ _NEIGHBOURS_EVERY = 1 * clock.SECOND
 _NEIGHBOURS_AFTER_OUTAGE = 5 * clock.SECOND
 _PRUNE_EVERY = 1 * clock.SECOND
 _LOOK_AT_LOCKS_EVERY = 60 * clock.SECOND
+_LEASES_OF_SILENCE = 10
+"""So long may a consumer that can't be looked at be silent before it counts as dead."""
 
 # Small steps, so that no task waits for the write lock, and quick ones while there is more to do.
 _PRUNED_AT_ONCE = 500
@@ -44,7 +46,7 @@ class Chores:
         """When `prune` has something to do, as far as is known (monotonic microseconds)."""
 
     def extend(self, monotonic: int, *, claims_held: bool) -> None:
-        """Extend the leases, four times in the time that they last.
+        """Extend the leases, four times in the time that they last, and tell that this consumer works.
 
         Raises:
             StorageError: if storage fails.
@@ -53,6 +55,7 @@ class Chores:
             if claims_held:
                 # From now on: the turn may have begun long ago.
                 self._huey.storage.extend(self._owner, clock.monotonic() + self._lease)
+            self._huey.storage.renew(self._owner, _LEASES_OF_SILENCE * self._lease)
             self.next_extension = monotonic + self._lease // 4
 
     def visit_neighbours(self, monotonic: int) -> bool:

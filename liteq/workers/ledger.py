@@ -171,7 +171,7 @@ class Ledger:
     def _outranks(self, pool: Pool) -> bool:
         """Whether a ready task has a higher priority than the lowest of those that wait inside workers."""
         lowest = pool.lowest_waiting()
-        if lowest is None:
+        if lowest is None or not self._storage.capabilities.priorities:
             return False
         top = self._storage.top_priority()
         return top is not None and top > lowest

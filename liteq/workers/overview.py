@@ -62,7 +62,8 @@ class ConsumerView(NamedTuple):
     """The machine's boot and the pid namespace."""
     state: str
     """"running"; "ending" if its supervisor was killed; "gone" if what it held is still to be recovered;
-    "elsewhere" in a container that can't be looked into from here."""
+    "elsewhere" on a machine or in a container that can't be looked into from here; "silent" if nothing has
+    been heard of it from there for so long that it counts as dead."""
     since: float | None
     """When it was started, in seconds of UTC since 1970."""
     processes: list[ProcessView]
@@ -95,6 +96,8 @@ def look_at(storage: Storage) -> QueueView:
     running = storage.running()
     registered = storage.consumers()
     states = {owner: _state(storage, *who) for owner, who in registered.items()}
+    if "elsewhere" in states.values():
+        states.update((owner, "silent") for owner in storage.lapsed() if owner in states)
     members = {
         owner: _Member.of(supervisor, dispatcher) if states[owner] in {"running", "ending"} else []
         for owner, (supervisor, dispatcher) in registered.items()

@@ -47,7 +47,9 @@ def recover(huey: Huey, owner: int) -> int:
     A process is recognised by its boot, pid and start time, so that nothing has to be waited for.
     """
     recovered = 0
+    unseen = False
     for other, (supervisor, dispatcher) in huey.storage.consumers().items():
+        unseen = unseen or huey.storage.is_gone(supervisor) is None
         if other != owner and _is_over(huey.storage, supervisor, dispatcher):
             claims = huey.storage.held(other, inline=0)
             recovered += _give_back(huey, claims, "its consumer died")
@@ -61,7 +63,19 @@ def recover(huey: Huey, owner: int) -> int:
         if late:
             logger.warning("%d tasks recovered from consumers that stood still", late)
         recovered += late
+    if unseen:
+        _strike_off(huey.storage)
     return recovered
+
+
+def _strike_off(storage: Storage) -> None:
+    """Forget the consumers of machines that died; what they had came back when its leases were over."""
+    for other, process in storage.unregister_lapsed().items():
+        logger.warning(
+            "Consumer %d (pid %d of another machine or container) was silent for too long: it counts as dead",
+            other,
+            process.pid,
+        )
 
 
 def _late(huey: Huey, owner: int) -> list[Claim]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,11 @@ def _sqlite(tmp_path: Path, name: str) -> Storage:
 _databases: dict[Path, int] = {}
 
 
-def _redis(tmp_path: Path, name: str) -> Storage:
+def _redis(tmp_path: Path, name: str, **options: Any) -> Storage:
     from liteq.storage.redis import RedisStorage
 
     database = _databases.setdefault(tmp_path, len(_databases))
-    return RedisStorage(name, url=redis_server().url, db=database)
+    return RedisStorage(name, url=redis_server().url, db=database, **options)
 
 
 def _file(tmp_path: Path, name: str) -> Storage:
@@ -45,6 +46,7 @@ BACKENDS: dict[str, Callable[[Path, str], Storage]] = {
     "sqlite": _sqlite,
     "file": _file,
     "redis": _redis,
+    "redis without priorities": partial(_redis, priorities=False),
 }
 
 

@@ -125,11 +125,12 @@ class Consumer:
         self.folder = folder
         self._mark = {"LITEQ_TEST": f"{folder}-{time.monotonic_ns()}"}
         self.log_path = folder / f"log-{len(list(folder.glob('log-*')))}"
+        path = os.pathsep.join([str(ROOT), str(folder)])
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "liteq", "consume", application, *options],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **self._mark},
+                env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

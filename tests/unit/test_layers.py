@@ -283,10 +283,10 @@ def test_time_zones_are_loaded_only_where_one_is_named():
     assert all(one.lazy for name in MODULES for one in IMPORTS[name] if one.module == "zoneinfo")
 
 
-def test_inspect_is_loaded_only_where_a_call_is_refused():
-    """Even where something else has loaded it already, as `dataclasses` does in some versions of Python."""
+def test_inspect_is_loaded_only_where_a_call_or_an_option_is_refused():
+    """And with redis-py, which loads it by itself. Even where something else has loaded it already, as `dataclasses` does in some versions of Python."""
     users = {name: one.lazy for name in MODULES for one in IMPORTS[name] if one.module == "inspect"}
-    assert users == {"liteq.functions": True}
+    assert users == {"liteq.functions": True, "liteq.storage.contract.misspelt": True}
 
 
 def test_execution_knows_no_storage_and_no_process():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
 import redis
-from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    ReadOnlyError,
+    ResponseError,
+)
 
 from liteq import (
     ConfigurationError,
@@ -35,56 +39,7 @@ def message(id: str, **columns: Any) -> Message:
     return Message(**{"id": id, "name": "task", "data": id.encode(), **columns})
 
 
-# Options
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"url": "http://localhost"}, "begins with redis://, rediss:// or unix://"),
-        ({"url": "localhost:6379"}, "begins with redis://, rediss:// or unix://"),
-        ({"url": 7}, "begins with redis://"),
-        ({"url": "redis://localhost", "host": "other"}, "name the server once"),
-        ({"connection_pool": 7}, "connection_pool must be a ConnectionPool of redis-py, not 7"),
-        ({"filename": "queue.db"}, "filename"),
-        ({"decode_responses": True}, "decode_responses must be False"),
-        ({"read_timeout": "long"}, "read_timeout must be a number of seconds, not 'long'"),
-        ({"expire_time": 0}, "expire_time must be more than 0"),
-        ({"history": -1}, "history must be a number of entries"),
-    ],
-    ids=range(10),
-)
-def test_options_that_cannot_be_are_refused_at_once(options, text):
-    with pytest.raises(ConfigurationError, match=text):
-        RedisHuey("q", **options)
-
-
-@pytest.mark.parametrize("url", ["redis//u:secret@host", "redis://u:se/secret@host", "redis://h:secret/0"])
-def test_a_wrong_url_is_not_told_for_there_may_be_a_password_in_it(url):
-    with pytest.raises(ConfigurationError) as caught:
-        RedisHuey("q", url=url)
-    assert "secret" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_a_pool_of_the_application_s_own_is_used(shared_redis, make_redis):
-
-    pool = redis.ConnectionPool.from_url(shared_redis.url)
-    assert make_redis(connection_pool=pool, url=None).pending_count() == 0
-    with pytest.raises(ConfigurationError, match="decode_responses"):
-        make_redis(connection_pool=redis.ConnectionPool(decode_responses=True), url=None)
-
-
-def test_making_a_queue_opens_nothing():
-    huey = RedisHuey("q", host="192.0.2.1", port=1, password="secret")
-    assert "192.0.2.1:1, database 0" in huey.storage.describe()
-    assert "secret" not in huey.storage.describe()
-
-
-def test_without_redis_py_it_says_what_to_install():
-    code = "import sys; sys.modules['redis'] = None; import liteq; liteq.RedisHuey()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "RedisHuey needs redis-py: install liteq[redis]" in done.stderr
+# The server
 
 
 def test_what_can_not_be_reached():
@@ -119,6 +74,30 @@ def test_priorities_are_refused_where_there_are_none(make_redis, flavour):
         huey.enqueue(task.s(1, 2, priority=1))
     with pytest.raises(ConfigurationError, match="use PriorityRedisHuey"):
         huey.storage.put([message("a"), message("b", priority=1)], clock.now())
+    assert len(huey) == 0
+
+
+def test_priorities_are_exact_or_refused(make_redis):
+    huey = make_redis()
+    task = huey.task()(max)
+    most = 2**53
+    order = [most, most - 1, 1, 0, -1, 1 - most, -most]
+    for priority in sorted(order):
+        huey.enqueue(task.s(priority, priority, priority=priority))
+    for priority in (most + 1, -most - 1):
+        with pytest.raises(ValueError, match="priority must be from -9007199254740992 to 9007199254740992"):
+            huey.enqueue(task.s(1, 2, priority=priority))
+        with pytest.raises(ValueError, match="priority must be from"):
+            huey.enqueue(task.s(1, 2).then(task, 3, priority=priority))
+    assert [huey.dequeue().args[0] for _ in order] == order
+    assert len(huey) == 0
+
+
+def test_a_later_stage_with_a_priority_is_refused_in_the_call(make_redis):
+    huey = make_redis(RedisHuey)
+    task = huey.task()(max)
+    with pytest.raises(ConfigurationError, match="use PriorityRedisHuey"):
+        huey.enqueue(task.s(1, 2).then(task, 3, priority=1))
     assert len(huey) == 0
 
 
@@ -219,8 +198,13 @@ def test_a_server_whose_memory_is_used_up(own_redis):
         (NoPermissionError("this user has no permissions"), StorageError, "this user may not do that"),
         (ResponseError("something else"), StorageError, "there: something else"),
         (OSError("broken"), StorageUnreachable, "can't be reached"),
+        (BusyLoadingError("LOADING"), StorageUnreachable, "is loading its data; wait until it is ready"),
+        (MasterDownError("MASTERDOWN"), StorageUnreachable, "the primary server is down at the moment"),
+        (ResponseError("MASTERDOWN Link with MASTER"), StorageUnreachable, "the primary server is down"),
+        (ResponseError("CLUSTERDOWN Hash slot not"), StorageUnreachable, "the cluster is not complete"),
+        (ResponseError("MOVED 7 127.0.0.1:7000"), StorageError, "on another node of the cluster"),
     ],
-    ids=range(7),
+    ids=range(12),
 )
 def test_errors_say_what_to_do(error, kind, text):
     ours = translate(error, "there")

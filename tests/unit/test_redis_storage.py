@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from typing import Any
@@ -14,11 +15,11 @@ from liteq import (
     clock,
 )
 from liteq.contrib.helpers import RedisSemaphore
-from liteq.exceptions import StorageBusy, StorageUnreachable
+from liteq.exceptions import StorageBusy, StorageFull, StorageUnreachable
 from liteq.identity import Identity, own_identity
 from liteq.locks import TaskLock
 from liteq.messages import Disposition, Message, Outcome, Settlement
-from liteq.storage.base import ClaimOrder, Instant
+from liteq.storage.base import ClaimOrder, Holder, Instant
 from liteq.storage.redis import RedisStorage
 from liteq.workers.recovery import recover
 
@@ -114,8 +115,6 @@ def test_what_was_settled_without_an_answer_has_held(make_redis):
 
 
 def test_a_turn_that_was_overtaken_has_no_effect(make_redis):
-    import itertools
-
     storage = make_redis().storage
     owner = storage.register(own_identity())
     storage.put([message("a"), message("b")], clock.now())
@@ -176,6 +175,147 @@ def test_hosts_whose_clocks_differ_a_little_share_a_rate_limit(make_redis):
     per = 10 * clock.SECOND
     assert storage.hit("limit", limit=1, per=per, clock=lambda: ahead) == 0
     assert storage.hit("limit", limit=1, per=per, clock=lambda: mine) == per
+
+
+class Machine:
+    """A handle on the queue as another machine has it, whose clock nobody else can read."""
+
+    def __init__(self, make_redis: Any, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+        self.storage = make_redis().storage
+        self.supervisor, self.dispatcher = (Identity(f"{host}/pid:[1]", pid, "1") for pid in (1, 2))
+        self._patch = monkeypatch
+
+    def __enter__(self) -> RedisStorage:
+        """Be on it."""
+        self._patch.setattr("liteq.storage.redis.consumers.own_identity", lambda: self.supervisor)
+        for module in ("messages", "locks"):
+            boot = self.supervisor.host.partition("/")[0]
+            self._patch.setattr(f"liteq.storage.redis.{module}.boot", lambda: boot)
+        return self.storage
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+    def start(self) -> int:
+        """A consumer that works."""
+        with self as storage:
+            owner = storage.register(self.supervisor)
+            storage.attend(owner, self.dispatcher)
+            storage.renew(owner, clock.MINUTE)
+        return owner
+
+    def fall_silent(self, owner: int) -> None:
+        """As if it had told nothing for long."""
+        with self as storage:
+            storage.renew(owner, 0)
+
+
+@pytest.fixture
+def there(make_redis, monkeypatch):
+    return Machine(make_redis, monkeypatch, "another-boot")
+
+
+def test_a_consumer_of_another_host_that_is_silent_for_too_long_is_struck_off(make_redis, there):
+    huey = make_redis()
+    storage = huey.storage
+    lost, here = there.start(), storage.register(own_identity())
+    storage.renew(here, 0)
+    recover(huey, here)
+    assert set(storage.consumers()) == {lost, here}, (
+        "one has time left, the other's processes can be looked at"
+    )
+    there.fall_silent(lost)
+    assert storage.lapsed() == {lost}
+    with there as theirs:
+        assert theirs.lapsed() == {here}
+    recover(huey, here)
+    assert set(storage.consumers()) == {here}
+    assert storage.lapsed() == set()
+
+
+def test_one_that_has_never_told_is_not_taken_for_dead(make_redis, there):
+    huey = make_redis()
+    with there as theirs:
+        owner = theirs.register(there.supervisor)
+    recover(huey, huey.storage.register(own_identity()))
+    assert owner in huey.storage.consumers()
+
+
+def test_one_that_has_claims_is_not_struck_off_before_they_are_taken_over(make_redis, there):
+    huey = make_redis()
+    storage = huey.storage
+    lost, here = there.start(), storage.register(own_identity())
+    storage.put([message("a")], clock.now())
+    with there as theirs:
+        theirs.claim(lost, 1, now=clock.now(), lease=clock.monotonic() + clock.MINUTE)
+    there.fall_silent(lost)
+    assert recover(huey, here) == 0
+    assert lost in storage.consumers()
+    with there as theirs:
+        theirs.extend(lost, clock.monotonic() - 1)
+    assert recover(huey, here) == 1
+    assert lost not in storage.consumers()
+    assert storage.pending() == [b"a"]
+
+
+def test_one_that_was_only_frozen_is_there_again_and_what_it_held_is_not_its_own_any_more(make_redis, there):
+    huey = make_redis()
+    storage = huey.storage
+    frozen, here = there.start(), storage.register(own_identity())
+    storage.put([message("a", at_most_once=True), message("b")], clock.now())
+    with there as theirs:
+        before = theirs.claim(frozen, 2, now=clock.now(), lease=clock.monotonic() - 1)
+        lock = Holder("lock", "token", there.supervisor, before[1].key, None)
+        assert theirs.acquire_lock(lock, limit=1, now=clock.monotonic())
+    there.fall_silent(frozen)
+    assert recover(huey, here) == 2
+    with there as theirs:
+        theirs.renew(frozen, clock.MINUTE)
+        assert theirs.extend(frozen, clock.monotonic() + clock.MINUTE) == 0
+        assert theirs.settle([done(claim) for claim in before], clock.now()) == [False, False]
+        assert not theirs.acquire_lock(lock, limit=1, now=clock.monotonic())
+        assert theirs.locks(now=clock.monotonic()) == []
+    assert storage.consumers()[frozen] == (there.supervisor, there.dispatcher)
+    assert [dead.id for dead in storage.dead()] == ["a"]
+    assert storage.pending() == [b"b"]
+
+
+def test_a_dispatcher_that_takes_over_enters_its_consumer_again(make_redis, there, monkeypatch):
+    frozen, storage = there.start(), make_redis().storage
+    successor = Machine(make_redis, monkeypatch, "another-boot")
+    with successor as theirs:
+        theirs.renew(frozen, 0)
+    assert list(storage.unregister_lapsed()) == [frozen]
+    with successor as theirs:
+        theirs.renew(frozen, clock.MINUTE)
+    assert storage.consumers() == {frozen: (there.supervisor, there.dispatcher)}
+
+
+def test_who_is_struck_off_is_known_by_its_turns_if_it_goes_on(make_redis, there):
+    storage = make_redis().storage
+    frozen = there.start()
+    with there as theirs:
+        turn(theirs, frozen)
+    there.fall_silent(frozen)
+    assert list(storage.unregister_lapsed()) == [frozen]
+    with there as theirs:
+        theirs._turns.numbers = itertools.count(1)
+        with pytest.raises(StorageBusy):
+            turn(theirs, frozen)
+
+
+def test_consumers_tell_that_they_work_though_the_memory_is_used_up(own_redis):
+    client = redis.Redis(unix_socket_path=str(own_redis.socket), password="secret")
+    storage = RedisStorage("q", url=own_redis.url, password="secret")
+    owner = storage.register(own_identity())
+    storage.put([message("a")], clock.now())
+    storage.claim(owner, 1, now=clock.now(), lease=0)
+    client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
+    with pytest.raises(StorageFull):
+        storage.put([message("b")], clock.now())
+    storage.renew(owner, clock.MINUTE)
+    assert storage.extend(owner, clock.monotonic() + clock.MINUTE) == 1
+    client.close()
 
 
 # Processes and threads

@@ -32,3 +32,19 @@ class ConsumerContract(ABC):
     @abstractmethod
     def consumers(self) -> dict[int, tuple[Identity, Identity | None]]:
         """The registered consumers, by id: the process that was registered and the one that attends to it."""
+
+    # Only queues that several machines share need these: elsewhere, processes can be looked at.
+
+    def renew(self, owner: int, lasts: int) -> None:  # noqa: B027 -- others do nothing
+        """Tell that a consumer works, and will tell so again within `lasts` microseconds.
+
+        One that was taken for dead meanwhile, because it stood still, is registered again.
+        """
+
+    def lapsed(self) -> set[int]:
+        """The consumers that can't be looked at from here, and were not renewed in time."""
+        return set()
+
+    def unregister_lapsed(self) -> dict[int, Identity]:
+        """Strike off those of them that have no claims left; the processes that were registered, by id."""
+        return {}

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Instant, Storage
+from liteq.storage.contract.misspelt import refuse_unknown
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
 from liteq.storage.memory.events import EventVerbs
 from liteq.storage.memory.messages import MessageVerbs
@@ -64,8 +64,7 @@ class MemoryStorage(MessageVerbs, PeriodicVerbs, EventVerbs, Storage):
         history_age: float | None = None,
         **options: Any,
     ) -> None:
-        if options:
-            raise ConfigurationError(f"{type(self).__name__} has no option {', '.join(sorted(options))}")
+        refuse_unknown(type(self), options)
         self.name = name
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)

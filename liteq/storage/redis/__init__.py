@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from liteq.storage.redis.engine import RedisStorage
+from liteq.storage.redis.client import check_client
+
+check_client()  # before the rest, which an older one does not have the names for
+
+from liteq.storage.redis.engine import RedisStorage  # noqa: E402
 
 __all__ = ["RedisStorage"]

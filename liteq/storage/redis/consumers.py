@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from liteq.identity import Identity, is_gone, is_of_this_boot
+from liteq.identity import Identity, is_gone, is_of_this_boot, own_identity
 from liteq.storage.redis import packing
 from liteq.storage.redis.calls import Calls
 from liteq.storage.redis.server import Arg
@@ -12,10 +12,17 @@ from liteq.storage.redis.server import Arg
 class ConsumerVerbs(Calls):
     """The consumers, the slots that have fired and the timetable of one queue on the server."""
 
+    _registered: dict[int, tuple[Identity, Identity | None]]
+    """Those that this process has registered, or renewed."""
+
     def register(self, consumer: Identity) -> int:
-        return int(self._call("register", packing.encode_json(consumer)))
+        owner = int(self._call("register", packing.encode_json(consumer)))
+        self._registered[owner] = (consumer, None)
+        return owner
 
     def attend(self, owner: int, dispatcher: Identity) -> None:
+        if owner in self._registered:
+            self._registered[owner] = (self._registered[owner][0], dispatcher)
         self._call("attend", owner, packing.encode_json(dispatcher), wanted=False)
 
     def unregister(self, owner: int) -> None:
@@ -30,6 +37,22 @@ class ConsumerVerbs(Calls):
             int(owner): (packing.identity(process), None if by is None else packing.identity(by))
             for owner, process, by in self._call("consumers")
         }
+
+    def renew(self, owner: int, lasts: int) -> None:
+        if owner not in self._registered:  # by a dispatcher before this one
+            self._registered.update(
+                (number, entry) for number, entry in self.consumers().items() if number == owner
+            )
+        entry = [*self._registered.get(owner, ()), None, None][:2]
+        packed = ["" if process is None else packing.encode_json(process) for process in entry]
+        self._call("renew", owner, lasts, own_identity().host, *packed, wanted=False)
+
+    def lapsed(self) -> set[int]:
+        return set(map(int, self._call("lapsed", own_identity().host)))
+
+    def unregister_lapsed(self) -> dict[int, Identity]:
+        reply = self._call("unregister_lapsed", own_identity().host)
+        return {int(owner): packing.identity(process) for owner, process in reply}
 
     def take_slot(self, name: str, slot: int) -> bool:
         return bool(self._call("take_slot", name, slot))

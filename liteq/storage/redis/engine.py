@@ -10,6 +10,7 @@ from typing import Any, cast
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, Storage
+from liteq.storage.contract.misspelt import refuse_unknown
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
 from liteq.storage.redis.batches import Batches
 from liteq.storage.redis.consumers import ConsumerVerbs
@@ -20,11 +21,16 @@ from liteq.storage.redis.messages import MessageVerbs
 from liteq.storage.redis.records import RecordVerbs
 from liteq.storage.redis.results import ResultVerbs
 from liteq.storage.redis.server import Server
-from liteq.storage.redis.settings import pool_of, prefix_of, where
+from liteq.storage.redis.settings import pool_of, prefix_of, unknown_to_client, where
 from liteq.storage.redis.waking import Subscription, SubscriptionWakeup
 
 # A text of Redis has 512 MiB at the most; this leaves a million for what stands around it.
 _MAX_PAYLOAD = 535_000_000
+# A sorted set orders by numbers of 64 bits with a point, which are whole numbers up to here.
+_HIGHEST_PRIORITY = 2**53
+_CAPABILITIES = Capabilities(
+    durable=True, shared=True, max_payload=_MAX_PAYLOAD, events=True, highest_priority=_HIGHEST_PRIORITY
+)
 _OF_HUEY = ("notify_result", "notify_result_ttl", "clean_name")
 
 
@@ -54,7 +60,7 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         name: str = "huey",
         *,
         blocking: bool = True,
-        read_timeout: float = 1,
+        read_timeout: float | None = 1,
         connection_pool: Any = None,
         url: str | None = None,
         client_name: str | None = None,
@@ -65,22 +71,27 @@ class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVe
         history_age: float | None = None,
         **options: Any,
     ) -> None:
-        if not isinstance(read_timeout, int | float):
+        if not isinstance(read_timeout, int | float | None):
             raise ConfigurationError(f"read_timeout must be a number of seconds, not {read_timeout!r}")
         for accepted in _OF_HUEY:
             options.pop(accepted, None)
+        unknown, known = unknown_to_client(options)
+        refuse_unknown(RedisStorage, unknown, known)
         self.name = name
         self.blocking = bool(blocking)
         self.priorities = bool(priorities)
         self.keep_results = bool(keep_results)
-        self.capabilities = Capabilities(True, True, self.priorities, _MAX_PAYLOAD, events=True)
+        self.capabilities = _CAPABILITIES._replace(priorities=self.priorities)
         self.expire_time = checked_duration("expire_time", expire_time)
         self.retention = retention(history, history_age)
         self.meter = self.retention.meter()
-        pool = pool_of(connection_pool, url, client_name, options)
+        pool = pool_of(
+            connection_pool, url, {**options, "client_name": client_name} if client_name else options
+        )
         self.server = Server(pool, prefix_of(name), where(pool), keeps=connection_pool is None)
         self.batches = Batches(self.server)
         self._wakeup = SubscriptionWakeup(self.server, "ended")
+        self._registered = {}
         self._sources: weakref.WeakSet[Subscription] = weakref.WeakSet()
         super().__init__()
 

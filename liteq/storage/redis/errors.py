@@ -10,13 +10,21 @@ from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnre
 
 _NO_MEMORY: Final = "the server has used up its maxmemory; nothing was stored: allow it more"
 
+_ELSEWHERE: Final = "the queue's keys are on another node of the cluster; name that one in the url"
+_NO_PRIMARY: Final = "the primary server is down at the moment"
+_INCOMPLETE: Final = "the cluster is not complete at the moment"
+_NOT_CONNECTED: Final = (
+    "no connection came about in time, and nothing was asked; check that the server runs, the url,"
+    " and that both want TLS (rediss://) or neither does"
+)
+
 _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]] = (
     (
         theirs.AuthenticationError,
         StorageError,
         "the server refuses the user or the password, or wants one; correct the url or the arguments",
     ),
-    (theirs.BusyLoadingError, StorageBusy, "the server is loading its data; wait until it is ready"),
+    (theirs.BusyLoadingError, StorageUnreachable, "the server is loading its data; wait until it is ready"),
     (theirs.MaxConnectionsError, StorageBusy, "all connections are in use; allow the pool more"),
     (
         theirs.TimeoutError,
@@ -38,27 +46,36 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
         StorageError,
         "this user may not do that; allow it scripts, the queue's keys and channels",
     ),
-    (
-        theirs.MovedError,
-        StorageError,
-        "the queue's keys are on another node of the cluster; name that one in the url",
-    ),
-    (theirs.ClusterDownError, StorageBusy, "the cluster is not complete at the moment"),
-    (theirs.MasterDownError, StorageBusy, "the primary server is down at the moment"),
+    *((kind, StorageError, _ELSEWHERE) for kind in (theirs.MovedError, "MOVED ")),
+    *((kind, StorageUnreachable, _NO_PRIMARY) for kind in (theirs.MasterDownError, "MASTERDOWN")),
+    *((kind, StorageUnreachable, _INCOMPLETE) for kind in (theirs.ClusterDownError, "CLUSTERDOWN")),
     ("BUSY Redis is busy", StorageBusy, "the server is busy with a script of somebody"),
+    (
+        "DB index is out of range",
+        StorageError,
+        "the server has no database of that number; correct the url or db",
+    ),
+    (
+        "is not allowed in cluster mode",
+        StorageError,
+        "a cluster has the database 0 only; correct the url or db",
+    ),
     (
         "DENIED Redis is running",
         StorageError,
         "the server is in protected mode; give it a password",
     ),
 )
-"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their commands), what it
+"""What it is (a type, or words in its text: before Redis 7 scripts wrap errors of their
+commands, and redis-py does not know all kinds of errors everywhere), what it
 becomes, and what to do. The first that fits counts."""
 
 
-def translate(error: Exception, where: str) -> StorageError:
+def translate(error: Exception, where: str, *, connecting: bool = False) -> StorageError:
     """The error to raise to a caller in place of the client's or the server's own."""
     text = str(error)
+    if connecting and isinstance(error, theirs.TimeoutError):
+        return StorageUnreachable(f"{where}: {_NOT_CONNECTED} ({text})")
     for kind, ours, advice in _ADVICE:
         if kind in text if isinstance(kind, str) else isinstance(error, kind):
             return ours(f"{where}: {advice} ({text})")

@@ -166,8 +166,6 @@ class MessageVerbs(Calls):
         return data
 
     def top_priority(self) -> int | None:
-        if not self.priorities:
-            return 0  # that of whatever is ready, and no message has a higher one
         top = self._call("top_priority")
         return None if top is None else int(top)
 

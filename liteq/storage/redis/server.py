@@ -166,7 +166,7 @@ class Server:
         try:
             connection = self._connected()
         except _ERRORS as error:
-            raise translate(error, self.where) from error
+            raise translate(error, self.where, connecting=True) from error
         try:
             connection.send_packed_command([command], check_health=False)
             received = [_read(connection) for _ in range(replies)]

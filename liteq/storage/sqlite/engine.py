@@ -12,6 +12,7 @@ import apsw
 from liteq.exceptions import ConfigurationError
 from liteq.identity import Identity
 from liteq.storage.base import Capabilities, DeadTask, Storage, Subscription, WakeSource
+from liteq.storage.contract.misspelt import refuse_unknown
 from liteq.storage.contract.records import KEPT_BY_DEFAULT, checked_duration, retention
 from liteq.storage.pipes import PipeFolder, PipeVerbs
 from liteq.storage.sqlite import sql
@@ -77,8 +78,7 @@ class SqliteStorage(MessageVerbs, ResultVerbs, PeriodicVerbs, LockVerbs, LimitVe
         **unknown: object,
     ) -> None:
         del strict_fifo
-        if unknown:
-            raise ConfigurationError(f"SqliteStorage has no option {', '.join(sorted(unknown))}")
+        refuse_unknown(SqliteStorage, unknown)
         if str(journal_mode).lower() != "wal":
             raise ConfigurationError(f"journal_mode must be 'wal', not {journal_mode!r}")
         _check_number("timeout", timeout)

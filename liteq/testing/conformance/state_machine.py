@@ -49,8 +49,9 @@ class Comparison(RuleBasedStateMachine):
     def fresh(self, batch: list[dict[str, object]]) -> list[Message]:
         """Messages with ids of their own, some of which are those that everything else is about."""
         made = []
+        ranked = self.storage.capabilities.priorities
         for values in batch:
-            made.append(message(f"id{self.used}", **values))
+            made.append(message(f"id{self.used}", **(values if ranked else {**values, "priority": 0})))
             self.used += 1
         return made
 

@@ -20,6 +20,7 @@ function write.unregister()
   local owner = text()
   hdel(K.consumer, owner)
   hdel(K.dispatcher, owner)
+  hdel(K.renewed, owner)
   hdel(K.turn, owner)
   hdel(K.told, owner)
   return 1

@@ -1,6 +1,8 @@
 -- Claims that are held.
 -- Uses: messages leases revocations lists
 
+makes_room = true  -- who can't extend leases loses them, and the memory is used up all the same
+
 local function all_claims(wanted, inline)
   local reply, all = {}, call('HKEYS', K.claim)
   for _, seq in ipairs(all) do
