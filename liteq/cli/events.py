@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import sys
+import threading
 from typing import Any
 
 from liteq.cli.target import is_file, queue_of
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print events until told to end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_end_without_reader, args=(sys.stdout.fileno(),), daemon=True).start()
     try:
         _print(_queue(arguments), arguments.timeout)
     except (StorageError, ValueError) as error:
@@ -48,6 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
         # What is left in the buffer has nowhere to go, and Python's own end would complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _end_without_reader(fd: int) -> None:
+    """End as soon as the other end of a pipe is gone, as in `liteq events … | head -1`."""
+    reader = select.poll()
+    reader.register(fd, 0)  # for errors alone
+    reader.poll()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _print(huey: Any, timeout: float | None) -> None:

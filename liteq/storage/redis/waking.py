@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import redis
 
+from liteq.storage.readable import is_readable
 from liteq.storage.redis.server import Server, packed
 
 _AT_ONCE = 65_536
@@ -186,7 +187,7 @@ class SubscriptionWakeup:
         self._being_read = True
         self._changed.release()
         try:
-            changed = bool(select.select([subscription], [], [], timeout)[0])
+            changed = is_readable(subscription, timeout)
             if changed:
                 subscription.drain()
         finally:
