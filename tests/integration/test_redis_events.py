@@ -59,7 +59,6 @@ def test_a_server_that_is_gone(app, server):  # noqa: F811 -- the same
                 next(events)
         server.start()
         assert next(events) == {"status": "dropped", "count": 1, "queue": app.huey.name}
-        app.huey.enqueue_many([app.nothing.s()])
-        wait_until(lambda: app.huey.storage.has_subscribers())
+        wait_until(app.huey.emitter.is_listened)
         app.nothing()
         assert next(events)["status"] == "enqueued"

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +179,17 @@ class FileStorage(PipeVerbs, MemoryStorage):
 
     def _look(self) -> None:
         """See what others have changed."""
-        with self._disk.steady() as number:
-            if number != self._seen:
-                self._seen = -1
-                self._stored = mirror.load(self._disk, self, self._stored)
-                self._seen = number
+        disk, looking = self._disk, True
+        while looking:
+            try:
+                with disk.steady() as number:
+                    if number != self._seen:
+                        self._seen = -1
+                        self._stored = mirror.load(disk, self, self._stored)
+                        self._seen = number
+                looking = False
+            except mirror.DamagedFilesError as found:
+                disk.set_aside(found.paths, partial(mirror.is_damaged, disk))
 
     def _commit(self) -> list[Bell]:
         """Make the folder what the queue in memory is; the bells to ring."""
