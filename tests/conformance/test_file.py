@@ -278,8 +278,9 @@ def test_a_repeated_value_still_wakes(storage: FileStorage) -> None:
 
 
 def test_options() -> None:
-    with pytest.raises(ConfigurationError, match="path"):
-        FileStorage("huey")
+    for path in (None, "", "a\0b", 7):
+        with pytest.raises(ConfigurationError, match="path"):
+            FileStorage("huey", path)
     with pytest.raises(ConfigurationError, match="timeout"):
         FileStorage("huey", "x", timeout=-1)
     with pytest.raises(ConfigurationError, match="filename"):
@@ -302,6 +303,7 @@ def test_no_room(storage: FileStorage) -> None:
             put(storage, "b", message("c", data=bytes(20_000)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((storage.folder / "new").iterdir()) == []
     assert storage.pending() == [b"a"]
     put(storage, "b")
     assert storage.pending() == [b"a", b"b"]

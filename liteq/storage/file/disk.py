@@ -122,7 +122,7 @@ class Disk:
         Once the journal is there, they count as taken: what is still to be done then is done by whoever looks
         at the folder next.
         """
-        with self._told():
+        with self._told(), self._without_leftovers():
             noted = self._prepare(steps)
             with self._held(self._gate, fcntl.LOCK_EX):
                 self._write("journal.new", json.dumps(noted).encode())
@@ -132,6 +132,18 @@ class Disk:
                 with contextlib.suppress(OSError):
                     self._take(noted)
         return self._mark(number)
+
+    @contextmanager
+    def _without_leftovers(self) -> Iterator[None]:
+        """If it fails, remove what was written: where there is no room, it takes what others need."""
+        try:
+            yield
+        except OSError:
+            if not self.has("journal"):
+                with contextlib.suppress(OSError):
+                    for path in ("journal.new", *(f"new/{name}" for name in self.names("new"))):
+                        Path(self._path(path)).unlink(missing_ok=True)
+            raise
 
     def _prepare(self, steps: Sequence[Step]) -> list[list[str]]:
         """Write the new files where nobody looks for them; the steps as they stand in the journal."""

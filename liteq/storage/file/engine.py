@@ -61,7 +61,7 @@ class FileStorage(PipeVerbs, MemoryStorage):
         **options: Any,
     ) -> None:
         del levels, use_thread_lock
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        if not isinstance(path, str | os.PathLike) or os.fspath(path) in {"", b""} or "\0" in str(path):
             raise ConfigurationError(f"path must be the path of a folder, not {path!r}; say FileHuey(path=…)")
         super().__init__(name, history=history, **options)
         # Unlike Path, it takes `..` away.
