@@ -9,8 +9,10 @@ import select
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
+from liteq.cli.target import HELP_WITH_FOLDERS as TARGET
 from liteq.cli.target import is_file, queue_of
 from liteq.exceptions import StorageError
 
@@ -29,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Print each event of a queue's tasks as a line of JSON, from now on."
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("queue", metavar="QUEUE", help="the queue, as module.attribute, or a file")
-    parser.add_argument("--name", default="huey", help="which of the queues in a file (huey)")
+    parser.add_argument("queue", metavar="QUEUE", help=TARGET)
+    parser.add_argument("--name", default="huey", help="which of the queues in a file or folder (huey)")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="end when there was no event for so long (never)"
     )
@@ -71,6 +73,12 @@ def _print(huey: Any, timeout: float | None) -> None:
 
 
 def _queue(arguments: argparse.Namespace) -> Any:
+    if Path(arguments.queue).is_dir():
+        from liteq.api import FileHuey
+        from liteq.storage.file.existing import queue_in
+
+        name, path = queue_in(arguments.queue, arguments.name)
+        return FileHuey(name, path=path)
     if is_file(arguments.queue):
         from liteq.api import SqliteHuey
         from liteq.storage.sqlite.existing import queues_in

@@ -387,6 +387,19 @@ def test_a_torn_gate_says_nothing(
         assert one.pending_count() == other.pending_count() == 2 * number + 3
 
 
+def test_a_folder_of_another_version_is_left_as_it_is(
+    storage: FileStorage, opened: Callable[..., FileStorage]
+) -> None:
+    put(storage, "a")
+    state = storage.folder / "state.json"
+    state.write_text(state.read_text().replace('"format": 2', '"format": 1'))
+    (file,) = (storage.folder / "ready").iterdir()
+    file.write_text("what another version has written")
+    with pytest.raises(StorageDamaged, match="its format is 1, and this liteq reads 2"):
+        opened().pending()
+    assert file.exists()
+
+
 def test_the_folder_is_removed_while_it_is_in_use(
     storage: FileStorage, opened: Callable[..., FileStorage]
 ) -> None:

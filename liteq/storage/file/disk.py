@@ -20,7 +20,8 @@ from liteq.storage.file.steps import Put, Step
 logger = logging.getLogger("huey")
 
 _FOLDERS = (*layout.MESSAGES, *layout.OTHERS, "new")
-_DAMAGED = "damaged"
+DAMAGED = "damaged"
+"""The folder of what is set aside."""
 _CLOSED = -1
 _NUMBER_SIZE = 20
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -193,12 +194,12 @@ class Disk:
                 self._set_aside(path)
 
     def _set_aside(self, path: str) -> None:
-        kept = f"{_DAMAGED}/{path.replace('/', '-')}"
-        (self.folder / _DAMAGED).mkdir(0o700, exist_ok=True)
+        kept = f"{DAMAGED}/{path.replace('/', '-')}"
+        (self.folder / DAMAGED).mkdir(0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.replace(self._path(path), self._path(kept))  # noqa: PTH105 -- as above
             logger.error("%s is damaged, or none that liteq wrote; it is kept as %s", self._path(path), kept)
-        self._sync(_DAMAGED, os.path.dirname(path) or ".", ".")  # noqa: PTH120
+        self._sync(DAMAGED, os.path.dirname(path) or ".", ".")  # noqa: PTH120
 
     # Bytes
 
