@@ -143,20 +143,29 @@ class DirectExecution:
             return Ended(signals.SIGNAL_SCHEDULED)
         revoked = task.was_revoked or self.is_revoked(task, now, peek=False)
         began, started = clock.now(), clock.monotonic()
-        ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
+        try:
+            ended = run(cast("Runtime", self), task, revoked=revoked, now=now, isolated=False)
+        except BaseException:
+            self.emitter.flush()  # that it was interrupted
+            raise
         outcome = ended.outcome()
         attempted = Attempted(began, clock.monotonic() - started, os.getpid())
-        self._store(claim, outcome._replace(messages=()) if self._immediate else outcome, attempted)
-        self.emitter.flush()
+        with self.emitter.announced(self.emitter.take()) as announcement:
+            stored = outcome._replace(messages=()) if self._immediate else outcome
+            if not self._store(claim, stored, attempted):
+                announcement.withdraw()
         if claim is None and ended.status not in {signals.SIGNAL_REVOKED, signals.SIGNAL_RETRYING}:
             self.storage.restore(task.revoke_id)  # it was revoked while it ran
         return ended
 
-    def _store(self, claim: ClaimKey | None, outcome: Outcome, attempted: Attempted | None = None) -> None:
+    def _store(self, claim: ClaimKey | None, outcome: Outcome, attempted: Attempted | None = None) -> bool:
+        """Store what an attempt caused, unless its claim was lost; whether it is stored."""
         if claim is None:
             self.storage.apply(Settlement(_NO_CLAIM, outcome), clock.now())
         elif not self.storage.settle([Settlement(claim, outcome, attempted)], clock.now())[0]:
             logger.warning("Message %d was taken by another meanwhile; its outcome has no effect", claim.seq)
+            return False
+        return True
 
     def ready_to_run(self, task: Task, timestamp: datetime | None = None) -> bool:
         """Whether the task's time has come at `timestamp` (now by default)."""

@@ -104,16 +104,19 @@ class Emitter:
         return tuple(self.kept.pop(threading.get_ident(), ())) if self.kept else ()
 
     def flush(self) -> None:
-        """Tell what is kept: it is stored."""
+        """Tell what is kept: it is stored, or has happened in any case."""
         if self.kept:
             self.send(self.take())
 
     @contextmanager
-    def announced(self, events: Sequence[bytes]) -> Iterator[None]:
-        """Commit what the events tell of within the block: they are shown after it, before later ones."""
+    def announced(self, events: Sequence[bytes]) -> Iterator[Announcement]:
+        """Commit what the events tell of within the block: they are shown after it, before later ones.
+
+        They are not if it raises, or withdraws them.
+        """
         announcement = self.announce(events)
         try:
-            yield
+            yield announcement
         except BaseException:
             announcement.withdraw()
             raise

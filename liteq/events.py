@@ -96,9 +96,11 @@ class EventStream:
         deadline = None if self._timeout is None else clock.monotonic() + int(self._timeout * clock.SECOND)
         while not self._ready:
             left = clock.seconds_until(deadline, clock.monotonic())
-            if self._closed or (left is not None and left < 0):
+            over = left is not None and left <= 0
+            if not self._closed:
+                self._receive(0 if over else left)  # at least once: with timeout=0, what has come is shown
+            if not self._ready and (self._closed or over):
                 raise StopIteration
-            self._receive(left)
         return self._ready.popleft()
 
     def _receive(self, timeout: float | None) -> None:

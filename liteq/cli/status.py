@@ -7,9 +7,10 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from liteq.cli.target import HELP as TARGET
+from liteq.cli.target import HELP_WITH_FOLDERS as TARGET
 from liteq.cli.target import is_file, queue_of
 from liteq.exceptions import StorageError
 
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Show how many tasks there are, which consumers run, and what each of their processes is doing. Of a "
-        "file, all of its queues are shown."
+        "file or a folder, all of its queues are shown."
     )
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -68,11 +69,19 @@ def _storages(argument: str) -> list[Any]:
     from liteq.storage.sqlite import SqliteStorage
     from liteq.storage.sqlite.existing import queues_in
 
+    if Path(argument).is_dir():
+        from liteq.storage.file.existing import storages_in
+
+        return list(storages_in(argument))
     if is_file(argument):
         return [SqliteStorage(name, argument) for name in queues_in(argument)]
     storage = queue_of(argument, needs_file=False).storage
     if hasattr(storage, "database"):
         queues_in(str(storage.database.path))
+    elif hasattr(storage, "folder"):
+        from liteq.storage.file.existing import folders_in
+
+        folders_in(str(storage.folder))
     return [storage]
 
 

@@ -1,19 +1,20 @@
-"""liteq verify: check that a queue's file is whole."""
+"""liteq verify: check that a queue's file or folder is whole."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
-from liteq.cli.target import HELP as TARGET
-from liteq.cli.target import file_of
+from liteq.cli.target import HELP_WITH_FOLDERS as TARGET
+from liteq.cli.target import file_of, folders_of
 from liteq.exceptions import StorageError
 
-HELP = "check that a queue's file is whole"
+HELP = "check that a queue's file or folder is whole"
 
 EPILOG = """\
 exit codes:
-  0  the file is whole
+  0  the file or folder is whole
   1  it is not; what is wrong is printed
   2  wrong usage
 """
@@ -21,7 +22,9 @@ exit codes:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.description = "Check the structures of the database, and that every task is in one state."
+    parser.description = (
+        "Check the structures of the database, or the files of the folder, and that every task has one state."
+    )
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", metavar="FILE", help=TARGET)
@@ -31,12 +34,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what the file holds, or what is wrong with it; 1 in that case."""
     from liteq.storage.sqlite.verify import verify
 
-    path = file_of(arguments.file)
     try:
-        found = verify(path)
+        folders = folders_of(arguments.file)
+        if folders:
+            from liteq.storage.file.existing import verify as verify_folder
+
+            return max([_tell(str(folder), verify_folder(folder)) for folder in folders])
+        path = file_of(arguments.file)
+        return _tell(path, verify(path))
     except StorageError as error:
         sys.stdout.write(f"{error}\n")
         return 1
+
+
+def _tell(path: str, found: Any) -> int:
     for problem in found.problems:
         sys.stdout.write(f"{path}: {problem}\n")
     if not found.problems:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import threading
 import time
 import weakref
 
 from liteq.storage.companion import open_companion
 from liteq.storage.inotify import FileWatch
+from liteq.storage.readable import is_readable
 
 
 class Bell:
@@ -129,7 +129,7 @@ class BellWakeup:
         self._being_read = True
         self._changed.release()
         try:
-            rang = bool(select.select([watch], [], [], timeout)[0])
+            rang = is_readable(watch, timeout)
         finally:
             self._changed.acquire()
             self._being_read = False

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 _HEADER = struct.Struct("<HBQ")
-_WHOLE, _PART, _LAST, _DROPPED = range(4)
+_WHOLE, _PART, _LAST, _NEWS = range(4)
 _ROOM = select.PIPE_BUF - _HEADER.size
 _MOST_PARTIAL = 64
 """Packets of which a part is there; those of writers that found no room for the rest are never completed."""
@@ -24,17 +24,15 @@ def frames_of(packet: bytes) -> list[bytes]:
     return [_HEADER.pack(len(p), kind, key) + p for p, kind in zip(pieces, kinds, strict=True)]
 
 
-def dropped_frame(events: int) -> bytes:
-    """The frame that tells of events that found no room."""
-    return _HEADER.pack(0, _DROPPED, events)
+def news_frame() -> bytes:
+    """The frame that wakes who reads, and carries nothing: there is something to look at elsewhere."""
+    return _HEADER.pack(0, _NEWS, 0)
 
 
 class Assembler:
     """Makes packets of what is read from a pipe."""
 
     def __init__(self) -> None:
-        self.dropped = 0
-        """The events that writers have told to be missing."""
         self._rest = b""
         self._partial: dict[int, bytes] = {}
 
@@ -56,8 +54,7 @@ class Assembler:
     def _take(self, kind: int, number: int, piece: bytes) -> bytes | None:
         if kind == _WHOLE:
             return piece
-        if kind == _DROPPED:
-            self.dropped += number
+        if kind == _NEWS:
             return None
         whole = self._partial.pop(number, b"") + piece
         if kind == _LAST:

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import select
 import stat
 import weakref
 import zlib
@@ -19,8 +18,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from liteq.exceptions import StorageError
+from liteq.storage import drops
 from liteq.storage.contract.events import Packet, Subscription
-from liteq.storage.frames import Assembler, dropped_frame, frames_of
+from liteq.storage.frames import Assembler, frames_of, news_frame
+from liteq.storage.readable import is_readable
 
 _PIPE_SIZE = 1 << 20
 """Bytes, which the system allows to all users; some thousand events."""
@@ -44,7 +45,8 @@ class PipeFolder:
         self._mark = f"{zlib.crc32(queue.encode()):08x}{len(queue)}-"
         """What the names of the queue's pipes begin with."""
         self._pipes: tuple[str, ...] = ()
-        self._dropped: dict[str, list[int]] = {}
+        self._uncounted: dict[str, list[int]] = {}
+        """Events that found no room, by pipe, while another process was counting its own."""
 
     def look(self) -> bool:
         """Find the pipes that are there now; whether there are any."""
@@ -54,7 +56,7 @@ class PipeFolder:
         except OSError:
             self._pipes = ()
         if not self._pipes:
-            self._dropped.clear()
+            self._uncounted.clear()
         return bool(self._pipes)
 
     def _paths(self, names: list[str]) -> Iterator[str]:
@@ -72,29 +74,33 @@ class PipeFolder:
                 self._refused(path, error)
                 continue
             try:
-                self._write(fd, packets, self._dropped.setdefault(path, []))
+                self._write(fd, packets, self._uncounted.setdefault(path, []), path)
             finally:
                 os.close(fd)
 
     def _refused(self, path: str, error: OSError) -> None:
         if error.errno == errno.ENXIO:  # its reader is dead
+            _remove(path)
             with contextlib.suppress(OSError):
-                Path(path).unlink()
                 Path(self.path).rmdir()
         self._pipes = tuple(pipe for pipe in self._pipes if pipe != path)
-        self._dropped.pop(path, None)
+        self._uncounted.pop(path, None)
 
     @staticmethod
-    def _write(fd: int, packets: Sequence[Packet], dropped: list[int]) -> None:
-        for packet in packets:
-            try:
-                _tell_dropped(fd, dropped)
-                for frame in frames_of(packet.data):
-                    os.write(fd, frame)
-            except BlockingIOError:  # there is no room
-                dropped.append(packet.events)
-            except OSError:  # the reader has ended just now
-                return
+    def _write(fd: int, packets: Sequence[Packet], uncounted: list[int], path: str) -> None:
+        try:
+            for packet in packets:
+                try:
+                    for frame in frames_of(packet.data):
+                        os.write(fd, frame)
+                except BlockingIOError:  # there is no room
+                    uncounted.append(packet.events)
+            if uncounted:
+                _count(path, uncounted)
+                # It may have read all that filled the pipe before this was counted.
+                os.write(fd, news_frame())
+        except OSError:  # there still is no room, so something wakes it; or the reader has ended just now
+            return
 
     # The folder, for those who listen
 
@@ -167,29 +173,34 @@ class PipeSubscription:
         os.mkfifo(hidden, 0o600)
         # For writing as well, so that it does not end whenever nobody has it open to write.
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._finalizer = weakref.finalize(self, _end, self._fd, path, os.getpid())
+        fds = [self._fd]
+        self._finalizer = weakref.finalize(self, _end, fds, path, os.getpid())
         with contextlib.suppress(OSError):  # not so large, then
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         _belong(hidden, like)
         os.chmod(hidden, _pipe_mode(like))  # noqa: PTH101 -- beside the others
         os.rename(hidden, path)  # noqa: PTH104 -- only now: one without a reader is taken for a dead one's
+        self._count = drops.create(path)  # after the pipe, without which nobody would remove it
+        fds.append(self._count)
+        self._dropped = 0
         self._assembler = Assembler()
         _subscriptions.add(self)
 
     @property
     def dropped(self) -> int:
         """See the contract."""
-        return self._assembler.dropped
+        return self._dropped
 
     def receive(self, timeout: float | None) -> list[bytes]:
         """See the contract."""
         if not self._finalizer.alive:
             return []
-        select.select([self._fd], [], [], timeout)
+        is_readable(self._fd, timeout)
         try:
             data = os.read(self._fd, _READ_SIZE)
         except BlockingIOError:
             return []
+        self._dropped = drops.read(self._count)
         return list(self._assembler.feed(data))
 
     def close(self) -> None:
@@ -210,29 +221,29 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_in_child)
 
 
-def _end(fd: int, path: str, pid: int) -> None:
-    os.close(fd)
+def _end(fds: list[int], path: str, pid: int) -> None:
+    for fd in fds:
+        os.close(fd)
     if os.getpid() == pid:
+        _remove(path)
         with contextlib.suppress(OSError):
-            Path(path).unlink()
             Path(path).parent.rmdir()
 
 
-def _tell_dropped(fd: int, dropped: list[int]) -> None:
-    """Tell how many events are missing from here on.
-
-    Raises:
-        BlockingIOError: if there is no room for that.
-    """
+def _count(path: str, uncounted: list[int]) -> None:
+    """Add to what the listener has missed; what can't be added now is left for the next time."""
     events = 0
-    while dropped:  # a list, because threads share it: what each of them adds is taken out once
-        events += dropped.pop()
-    if events:
-        try:
-            os.write(fd, dropped_frame(events))
-        except BlockingIOError:
-            dropped.append(events)
-            raise
+    while uncounted:  # a list, because threads share it: what each of them adds is taken out once
+        events += uncounted.pop()
+    if events and not drops.add(path, events):
+        uncounted.append(events)
+
+
+def _remove(path: str) -> None:
+    """Remove a pipe; last, because who finds it removes what belongs to it, too."""
+    for name in (drops.path_of(path), path):
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
 
 
 def _remove_if_dead(path: str) -> None:
@@ -241,8 +252,7 @@ def _remove_if_dead(path: str) -> None:
         os.close(os.open(path, _TO_WRITE))
     except OSError as error:
         if error.errno == errno.ENXIO:
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
+            _remove(path)
 
 
 def _folder_mode(like: os.stat_result) -> int:

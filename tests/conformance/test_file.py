@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -277,8 +278,9 @@ def test_a_repeated_value_still_wakes(storage: FileStorage) -> None:
 
 
 def test_options() -> None:
-    with pytest.raises(ConfigurationError, match="path"):
-        FileStorage("huey")
+    for path in (None, "", "a\0b", 7):
+        with pytest.raises(ConfigurationError, match="path"):
+            FileStorage("huey", path)
     with pytest.raises(ConfigurationError, match="timeout"):
         FileStorage("huey", "x", timeout=-1)
     with pytest.raises(ConfigurationError, match="filename"):
@@ -301,6 +303,7 @@ def test_no_room(storage: FileStorage) -> None:
             put(storage, "b", message("c", data=bytes(20_000)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((storage.folder / "new").iterdir()) == []
     assert storage.pending() == [b"a"]
     put(storage, "b")
     assert storage.pending() == [b"a", b"b"]
@@ -310,19 +313,91 @@ def test_no_room(storage: FileStorage) -> None:
 def test_a_damaged_state(storage: FileStorage, contents: bytes, opened: Callable[..., FileStorage]) -> None:
     put(storage, "a")
     (storage.folder / "state.json").write_bytes(contents)
-    if contents:
-        with pytest.raises(StorageDamaged, match="state.json"):
-            opened().pending_count()
-
-
-@pytest.mark.parametrize("name", ["x", "1", "1.2.3.4", "0000000000000007.0.0"])
-def test_a_file_of_somebody_else(storage: FileStorage, name: str, opened: Callable[..., FileStorage]) -> None:
-    put(storage, "a")
-    (storage.folder / "ready" / name).write_text("mine")
-    with pytest.raises(StorageDamaged, match=name):
+    with pytest.raises(StorageDamaged, match="state.json"):
         opened().pending_count()
-    (storage.folder / "ready" / name).unlink()
+    (storage.folder / "state.json").unlink()
+    again = opened()
+    put(again, "b")  # its number is not the one that "a" has
+    assert again.pending() == opened().pending() == [b"a", b"b"]
+
+
+FOLDERS = ("ready", "scheduled", "waiting", "claimed", "dead", "reasons", "ends", "results", "history")
+
+
+@pytest.mark.parametrize("kind", ["file", "empty", "folder"])
+@pytest.mark.parametrize("name", ["x", "1", "1.2.3.4", "0000000000000007.0.0", "0000000000000001.0.0.1.0.5"])
+def test_a_file_of_somebody_else_is_set_aside(
+    storage: FileStorage, name: str, kind: str, opened: Callable[..., FileStorage], caplog: Any
+) -> None:
+    put(storage, "a")
+    for folder in FOLDERS:
+        stranger = storage.folder / folder / name
+        if kind == "folder":
+            stranger.mkdir()
+        else:
+            stranger.write_text("mine" if kind == "file" else "")
     assert opened().pending() == [b"a"]
+    assert storage.pending() == [b"a"]
+    assert {path.name for path in (storage.folder / "damaged").iterdir()} == {f"{f}-{name}" for f in FOLDERS}
+    assert len(caplog.records) == len(FOLDERS)
+    put(storage, "b")
+    assert opened().pending() == [b"a", b"b"]
+
+
+def test_a_torn_file_is_set_aside_and_the_rest_goes_on(
+    storage: FileStorage, opened: Callable[..., FileStorage]
+) -> None:
+    for length in range(100):
+        put(storage, str(length))
+        file = min((storage.folder / "ready").iterdir())
+        whole = file.read_bytes()
+        file.write_bytes(whole[:length] + bytes(max(0, len(whole) - length) if length % 2 else 0))
+        if file.read_bytes() != whole:
+            assert opened().pending() == []
+    assert len(list((storage.folder / "damaged").iterdir())) == 100
+
+
+@pytest.mark.parametrize("contents", [b"", b"[[", b"7", b"[1]", bytes(50), None])
+def test_a_torn_journal_is_set_aside(
+    storage: FileStorage, opened: Callable[..., FileStorage], contents: bytes | None
+) -> None:
+    """As a power failure may leave it where nothing is synchronised."""
+    put(storage, "a")
+    journal = storage.folder / "journal"
+    if contents is None:
+        journal.mkdir()
+    else:
+        journal.write_bytes(contents)
+    assert opened().pending() == [b"a"]
+    assert storage.pending() == [b"a"]
+    assert not journal.exists()
+    assert (storage.folder / "damaged" / "journal").exists()
+
+
+@pytest.mark.parametrize("contents", [b"", bytes(3), bytes(40), b"rubbish", b"\xff" * 40])
+def test_a_torn_gate_says_nothing(
+    storage: FileStorage, opened: Callable[..., FileStorage], contents: bytes
+) -> None:
+    put(storage, "a")
+    (storage.folder / "gate").write_bytes(contents)
+    one, other = opened(), opened()
+    for number in range(3):  # each sees what the other has done
+        put(one, f"one {number}")
+        put(other, f"other {number}")
+        assert one.pending_count() == other.pending_count() == 2 * number + 3
+
+
+def test_a_folder_of_another_version_is_left_as_it_is(
+    storage: FileStorage, opened: Callable[..., FileStorage]
+) -> None:
+    put(storage, "a")
+    state = storage.folder / "state.json"
+    state.write_text(state.read_text().replace('"format": 2', '"format": 1'))
+    (file,) = (storage.folder / "ready").iterdir()
+    file.write_text("what another version has written")
+    with pytest.raises(StorageDamaged, match="its format is 1, and this liteq reads 2"):
+        opened().pending()
+    assert file.exists()
 
 
 def test_the_folder_is_removed_while_it_is_in_use(

@@ -198,7 +198,7 @@ def files_in(folder):
         ("app.none", 2, "has no 'none'"),
         ("none.huey", 2, "none"),
         ("app.py", 1, "not a SQLite database"),
-        (".", 1, "not a file"),
+        (".", 1, "there is no queue in this folder"),
         ("app.huey", 1, "there is no such file"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
+import signal
 import stat
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,12 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from liteq import ConfigurationError, Huey, MemoryHuey, SqliteHuey, StorageError, crontab
+from liteq import (
+    ConfigurationError,
+    Huey,
+    MemoryHuey,
+    ResultTimeout,
+    SqliteHuey,
+    StorageError,
+    clock,
+    crontab,
+)
 from liteq import signals as s
 from liteq.emitter import STATUSES
 from liteq.events import Held
-from liteq.storage.contract.events import EventContract
-from liteq.storage.frames import Assembler, dropped_frame, frames_of
+from liteq.messages import BACK, Settlement
+from liteq.storage.contract.events import EventContract, Packet
+from liteq.storage.frames import Assembler, frames_of, news_frame
 from liteq.storage.memory import MemoryStorage
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +49,10 @@ def huey(filename):
 @pytest.fixture
 def folder(filename):
     return Path(f"{os.path.realpath(filename)}-events")
+
+
+def pipes(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_fifo()]
 
 
 def heard(stream, number: int) -> list[dict]:
@@ -136,6 +152,49 @@ def test_an_exception_that_can_t_be_shown(huey):
     assert "Odd" in error["message"]
 
 
+def test_what_an_attempt_by_hand_fails_to_store_is_not_told(huey):
+    @huey.task()
+    def add(a, b):
+        return a + b
+
+    with huey.events(timeout=10) as events:
+        first, _ = add(1, 2), add(3, 4)
+        taken = huey.dequeue()
+        huey.storage.close()
+        huey.storage.settle, settle = lambda *_: 1 / 0, huey.storage.settle
+        with pytest.raises(ZeroDivisionError):
+            huey.execute(taken)
+        huey.storage.settle = settle
+        huey.execute(huey.dequeue())
+        assert statuses(events, 5) == ["enqueued", "enqueued", "started", "started", "finished"]
+        assert first.get() is None
+
+
+def test_an_attempt_by_hand_that_lost_its_claim_tells_no_end(huey):
+    @huey.task()
+    def slow():
+        huey.storage.settle([Settlement(taken.claim, BACK)], clock.now())  # as who takes it for dead does
+
+    with huey.events(timeout=10) as events:
+        slow()
+        taken = huey.dequeue()
+        huey.execute(taken)
+        slow()
+        assert statuses(events, 3) == ["enqueued", "started", "enqueued"]
+
+
+def test_an_attempt_by_hand_that_is_interrupted_says_so_at_once(huey):
+    @huey.task()
+    def stop():
+        raise KeyboardInterrupt
+
+    with huey.events(timeout=10) as events:
+        stop()
+        with pytest.raises(KeyboardInterrupt):
+            huey.execute(huey.dequeue())
+        assert statuses(events, 3) == ["enqueued", "started", "interrupted"]
+
+
 def test_values_that_json_does_not_know_are_shown(huey):
     @huey.task()
     def odd(): ...
@@ -180,6 +239,17 @@ def test_the_iteration_ends_after_the_timeout_and_can_go_on(huey):
         add(1, 2)
         assert [event["status"] for event in events] == ["enqueued"]
     assert list(events) == []
+
+
+def test_without_patience_what_has_come_is_shown(huey):
+    @huey.task()
+    def add(a, b): ...
+
+    with huey.events(timeout=0) as events:
+        assert list(events) == []
+        add(1, 2)
+        add(1, 2)
+        assert [event["status"] for event in events] == ["enqueued"] * 2
 
 
 def test_many_at_once_are_all_told(huey):
@@ -303,8 +373,7 @@ def test_half_a_packet_is_never_shown():
     assembler = Assembler()
     first, *rest = frames_of(b"a" * 10_000)
     assert list(assembler.feed(first)) == []
-    assert list(assembler.feed(b"".join(frames_of(b"b") + [dropped_frame(7)]))) == [b"b"]
-    assert assembler.dropped == 7
+    assert list(assembler.feed(b"".join(frames_of(b"b") + [news_frame()]))) == [b"b"]
     assert list(assembler.feed(b"".join(rest))) == [b"a" * 10_000]
     whole = b"".join(frames_of(b"c" * 9_000))
     assert [p for at in range(len(whole)) for p in assembler.feed(whole[at : at + 1])] == [b"c" * 9_000]
@@ -316,7 +385,7 @@ def test_half_a_packet_is_never_shown():
 def test_nothing_is_left(huey, folder):
     assert not folder.exists()
     with huey.events(), huey.events():
-        assert len(list(folder.iterdir())) == 2
+        assert len(pipes(folder)) == 2
     assert not folder.exists()
 
 
@@ -333,7 +402,7 @@ def test_permissions_are_those_of_the_file(huey, folder, filename, mode, of_fold
     assert len(huey) == 0
     Path(filename).chmod(mode)
     with huey.events():
-        (pipe,) = folder.iterdir()
+        (pipe,) = pipes(folder)
         assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, pipe)] == [of_folder, of_pipe]
 
 
@@ -374,7 +443,7 @@ def test_a_folder_that_is_open_to_others_is_not_used(huey, folder):
 
 def test_a_file_among_the_pipes_is_not_written_to(huey, folder):
     with huey.events():
-        (pipe,) = folder.iterdir()
+        (pipe,) = pipes(folder)
         file = folder / f"{pipe.name[:12]}file"
         file.write_text("mine")
         link = folder / f"{pipe.name[:12]}link"
@@ -407,6 +476,92 @@ def test_a_backend_without_live_events_says_so():
         EventContract().subscribe()
     EventContract().publish([])
     assert EventContract().has_subscribers() is False
+
+
+# What is missed
+
+
+def fill(huey) -> None:
+    """Tell events until there is no room, and of a thousand more."""
+    assert huey.storage.has_subscribers()
+    for _ in range(3):
+        huey.storage.publish([Packet(bytes(4_000), 1) for _ in range(1_000)])
+
+
+def test_what_finds_no_room_is_counted_even_if_its_process_ends(huey):
+    with huey.events(timeout=0) as events:
+        pid = os.fork()
+        if not pid:
+            fill(huey)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        packets = []
+        while more := events._subscription.receive(0):  # they are no events
+            packets += more
+        assert events.dropped == 3_000 - len(packets) > 1_000
+        assert next(events) == {"status": "dropped", "count": events.dropped, "queue": "huey"}
+        assert list(events) == []
+
+
+def test_many_who_drop_at_once_are_all_counted(huey):
+    with huey.events(timeout=0) as events:
+        fill(huey)
+        children = []
+        for _ in range(4):
+            children.append(os.fork())
+            if not children[-1]:
+                for _ in range(500):
+                    fill_one(huey)
+                while any(huey.storage._listeners._uncounted.values()):
+                    huey.storage.publish([])
+                os._exit(0)
+        assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+        read = sum(len(more) for more in iter(lambda: events._subscription.receive(0), []))
+        assert events.dropped + read == 3_000 + 4 * 500
+
+
+def fill_one(huey) -> None:
+    assert huey.storage.has_subscribers()
+    huey.storage.publish([Packet(bytes(4_000), 1)])
+
+
+def test_a_foreign_file_where_drops_are_counted_is_left_alone(huey, folder, tmp_path):
+    with huey.events(timeout=0) as events:
+        (pipe,) = pipes(folder)
+        (count,) = [path for path in folder.iterdir() if path != pipe]
+        mine = tmp_path / "mine"
+        mine.write_text("a text")
+        count.unlink()
+        count.symlink_to(mine)
+        fill(huey)
+        count.unlink()
+        os.mkfifo(count)  # a pipe that nobody reads, which is removed
+        fill(huey)
+        assert not count.exists()
+        fill(huey)
+        assert events._subscription.receive(0)
+    assert mine.read_text() == "a text"
+    assert not folder.exists()
+
+
+def test_a_process_with_many_descriptors_listens_and_waits_too(huey):
+    """More than `select` takes."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+
+        @huey.task()
+        def add(a, b): ...
+
+        result = add(1, 2)
+        with huey.events(timeout=10) as events:
+            add(1, 2)
+            assert next(events)["status"] == "enqueued"
+        with pytest.raises(ResultTimeout):
+            result.get(blocking=True, timeout=0.05)
+    finally:
+        for fd in many:
+            os.close(fd)
 
 
 # What it costs

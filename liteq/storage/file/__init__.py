@@ -8,13 +8,14 @@ A queue is a folder in `path`:
 
     ready/ scheduled/ waiting/ claimed/ dead/   one file per message, in the folder of its state. Its name is
                   the message's number, attempt and crashes; of a claim also owner, revocation and lease. Its
-                  contents never change: a line of JSON, and the serialized task.
+                  contents never change: a checksum, a line of JSON, and the serialized task.
     results/      one file per result, named by its key and a hash of its contents
     ends/         the ends of chords' members, named by the number of the callback and the position
     reasons/      why messages died, named by number and attempt
     history/      one file per attempt that has ended, numbered
     state.json    all that is small: pauses, revocations, locks, counters, consumers, the timetable …
     lock, gate, journal, new/   how processes agree; see below
+    damaged/      files that could not be read, or were not ours, once there are some
     events/       pipes of those who listen to live events, while there are any
     bell, done    written after a commit, to wake consumers and those who wait for results
 
@@ -29,7 +30,7 @@ taken are seen to be, because each makes its own beginning disappear. Without a 
 never committed.
 
 **Power failures.** New files, the journal and each folder with a changed entry are synchronised with the disk
-before the step that relies on them. With `fsync=False` nothing is: that survives the death of any process,
+before the step that relies on them, the folders above the queue among them. With `fsync=False` nothing is: that survives the death of any process,
 and not a power failure.
 
 **Seeing changes.** `gate` holds a number that is raised before each commit. A process that finds it as it

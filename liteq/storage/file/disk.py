@@ -6,8 +6,9 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -16,8 +17,13 @@ from liteq.storage.file import layout
 from liteq.storage.file.flock import held
 from liteq.storage.file.steps import Put, Step
 
+logger = logging.getLogger("huey")
+
 _FOLDERS = (*layout.MESSAGES, *layout.OTHERS, "new")
+DAMAGED = "damaged"
+"""The folder of what is set aside."""
 _CLOSED = -1
+_NUMBER_SIZE = 20
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -69,12 +75,14 @@ class Disk:
             return
         self.close()
         with self._told():
+            # A name that is not on the disk loses all that is below it.
+            above = [path.parent for path in self.folder.parents if not path.exists()]
             self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)
             for folder in ("", *_FOLDERS):
                 (self.folder / folder).mkdir(0o700, exist_ok=True)
             self._lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._gate = os.open(self._path("gate"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._sync(".", *_FOLDERS)
+            self._sync(*_FOLDERS, ".", "..", *map(str, above))
         self._opened += 1
 
     def close(self) -> None:
@@ -92,9 +100,16 @@ class Disk:
             return os.listdir(self._path(folder))  # noqa: PTH208 -- the names are what is wanted
 
     def read(self, path: str) -> bytes:
-        """The contents of a file."""
+        """The contents of a file.
+
+        Raises:
+            ValueError: if it is a folder.
+        """
         with self._told():
-            return (self.folder / path).read_bytes()
+            try:
+                return (self.folder / path).read_bytes()
+            except IsADirectoryError as error:
+                raise ValueError("it is a folder") from error
 
     def has(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -108,7 +123,7 @@ class Disk:
         Once the journal is there, they count as taken: what is still to be done then is done by whoever looks
         at the folder next.
         """
-        with self._told():
+        with self._told(), self._without_leftovers():
             noted = self._prepare(steps)
             with self._held(self._gate, fcntl.LOCK_EX):
                 self._write("journal.new", json.dumps(noted).encode())
@@ -118,6 +133,18 @@ class Disk:
                 with contextlib.suppress(OSError):
                     self._take(noted)
         return self._mark(number)
+
+    @contextmanager
+    def _without_leftovers(self) -> Iterator[None]:
+        """If it fails, remove what was written: where there is no room, it takes what others need."""
+        try:
+            yield
+        except OSError:
+            if not self.has("journal"):
+                with contextlib.suppress(OSError):
+                    for path in ("journal.new", *(f"new/{name}" for name in self.names("new"))):
+                        Path(self._path(path)).unlink(missing_ok=True)
+            raise
 
     def _prepare(self, steps: Sequence[Step]) -> list[list[str]]:
         """Write the new files where nobody looks for them; the steps as they stand in the journal."""
@@ -147,12 +174,32 @@ class Disk:
 
     def _replay(self) -> None:
         """Finish what somebody began who died; nobody else is here."""
-        try:
-            noted = json.loads(self.read("journal"))
-        except StorageError:
+        if not self.has("journal"):
             return  # another one has finished it
         self._raise_number()
-        self._take(noted)
+        try:
+            noted = [[str(path) for path in step] for step in json.loads(self.read("journal"))]
+        except (ValueError, TypeError):  # the power failed, and nothing was synchronised
+            self._set_aside("journal")
+        else:
+            self._take(noted)
+
+    # Damage
+
+    def set_aside(self, paths: Sequence[str], is_damaged: Callable[[str], bool]) -> None:
+        """Take files out of the queue that still are damaged once nobody else looks at it."""
+        with self._told(), self._held(self._gate, fcntl.LOCK_EX):
+            self._raise_number()
+            for path in filter(is_damaged, paths):
+                self._set_aside(path)
+
+    def _set_aside(self, path: str) -> None:
+        kept = f"{DAMAGED}/{path.replace('/', '-')}"
+        (self.folder / DAMAGED).mkdir(0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self._path(path), self._path(kept))  # noqa: PTH105 -- as above
+            logger.error("%s is damaged, or none that liteq wrote; it is kept as %s", self._path(path), kept)
+        self._sync(DAMAGED, os.path.dirname(path) or ".", ".")  # noqa: PTH120
 
     # Bytes
 
@@ -160,11 +207,14 @@ class Disk:
         return (self._opened << 48) + number  # the folder may be another one when it is opened again
 
     def _number(self) -> int:
-        return int(os.pread(self._gate, 32, 0) or b"0")
+        try:
+            return int(os.pread(self._gate, _NUMBER_SIZE, 0) or b"0")
+        except ValueError:  # what a power failure left; nobody has seen an earlier one
+            return 0
 
     def _raise_number(self) -> int:
         number = self._number() + 1
-        os.pwrite(self._gate, b"%d" % number, 0)
+        os.pwrite(self._gate, b"%0*d" % (_NUMBER_SIZE, number), 0)
         return number
 
     def _write(self, path: str, contents: bytes) -> None:
@@ -176,7 +226,10 @@ class Disk:
 
     def _sync(self, *folders: str) -> None:
         for folder in folders if self._synchronous else ():
-            fd = os.open(self._path(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fd = os.open(self._path(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except PermissionError:  # one above the queue's
+                continue
             try:
                 os.fsync(fd)
             finally:
@@ -186,7 +239,7 @@ class Disk:
         return held(str(self.folder), fd, kind, self._timeout)
 
     def _path(self, path: str) -> str:
-        return f"{self.folder}/{path}"
+        return path if path[0] == "/" else f"{self.folder}/{path}"
 
     @contextmanager
     def _told(self) -> Iterator[None]:

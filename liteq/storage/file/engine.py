@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class FileStorage(PipeVerbs, MemoryStorage):
         **options: Any,
     ) -> None:
         del levels, use_thread_lock
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        if not isinstance(path, str | os.PathLike) or os.fspath(path) in {"", b""} or "\0" in str(path):
             raise ConfigurationError(f"path must be the path of a folder, not {path!r}; say FileHuey(path=…)")
         super().__init__(name, history=history, **options)
         # Unlike Path, it takes `..` away.
@@ -178,11 +179,17 @@ class FileStorage(PipeVerbs, MemoryStorage):
 
     def _look(self) -> None:
         """See what others have changed."""
-        with self._disk.steady() as number:
-            if number != self._seen:
-                self._seen = -1
-                self._stored = mirror.load(self._disk, self, self._stored)
-                self._seen = number
+        disk, looking = self._disk, True
+        while looking:
+            try:
+                with disk.steady() as number:
+                    if number != self._seen:
+                        self._seen = -1
+                        self._stored = mirror.load(disk, self, self._stored)
+                        self._seen = number
+                looking = False
+            except mirror.DamagedFilesError as found:
+                disk.set_aside(found.paths, partial(mirror.is_damaged, disk))
 
     def _commit(self) -> list[Bell]:
         """Make the folder what the queue in memory is; the bells to ring."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -20,9 +21,11 @@ OTHERS = ("reasons", "ends", "results", "history")
 Items = dict[str, dict[Any, Any]]
 """What a queue consists of, by folder and key, except for what is in `state.json`."""
 
-_LONGEST_QUOTED = (
-    160  # characters; what else stands in a name, and the name of a bell, is far shorter than 90
-)
+_LONGEST_QUOTED = 160  # characters; what else stands in a name, and the name of a bell, is shorter than 90
+_CHECKSUM_SIZE = 9
+
+UNDECODABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What `decode` raises of something that is no file of ours."""
 
 
 class Held(NamedTuple):
@@ -100,7 +103,7 @@ def decode(path: str, read: Callable[[], bytes], known: Callable[[int], Message 
         known: gives the message of a number, if it is known already: its contents are still the same.
 
     Raises:
-        ValueError, TypeError, KeyError, IndexError: if it is none.
+        UNDECODABLE: if it is none.
     """
     folder, _, name = path.partition("/")
     if folder in MESSAGES:
@@ -130,9 +133,17 @@ def _message(contents: bytes) -> Message:
 
 
 def _pack(header: object, body: bytes) -> bytes:
-    return json.dumps(header).encode() + b"\n" + body
+    checked = json.dumps(header).encode() + b"\n" + body
+    return _checksum(checked) + checked
 
 
 def _unpack(contents: bytes) -> tuple[Any, bytes]:
-    header, _, body = contents.partition(b"\n")
+    checked = contents[_CHECKSUM_SIZE:]
+    if contents[:_CHECKSUM_SIZE] != _checksum(checked):
+        raise ValueError("its contents are not what was written")
+    header, _, body = checked.partition(b"\n")
     return json.loads(header), body
+
+
+def _checksum(contents: bytes) -> bytes:
+    return b"%08x " % zlib.crc32(contents)

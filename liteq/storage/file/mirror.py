@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from liteq.messages import MemberEnd, Message
 from liteq.storage.base import DeadTask
@@ -58,18 +59,29 @@ def stored_form(tables: Tables) -> Stored:
     return Stored(items, encode_state(t), _watched(t))
 
 
+class DamagedFilesError(Exception):
+    """Files that are damaged, or none that liteq wrote; they have to be set aside."""
+
+    def __init__(self, paths: list[str]) -> None:
+        super().__init__(paths)
+        self.paths = paths
+
+
 def load(disk: Disk, tables: Tables, last: Stored) -> Stored:
     """Make the tables what the folder holds; files that have not changed since `last` are not read again.
 
     Raises:
-        StorageError: if the folder can't be read, or a file of it is damaged.
+        StorageError: if the folder can't be read.
+        StorageDamaged: if the file of the state is damaged.
+        DamagedFilesError: if others are.
     """
-    items = _read_items(disk, last.items)
-    state = disk.read(STATE) if disk.has(STATE) else b""
+    state = b""
     tables.set_contents(Tables().contents())
-    if state:
+    if disk.has(STATE):
         with disk.decoding(STATE):
+            state = disk.read(STATE)
             decode_state(state, tables)
+    items = _read_items(disk, last.items)
     _fill(tables, items)
     return Stored(items, state, _watched(tables))
 
@@ -88,16 +100,33 @@ def _read_items(disk: Disk, last: Items) -> Items:
     for folder in MESSAGES:
         messages |= _messages(last, folder)
     items = layout.no_items()
-    for folder in (*MESSAGES, *OTHERS):
-        for name in disk.names(folder):
-            path = f"{folder}/{name}"
-            if path in known:
-                key, item = known[path]
-            else:
-                with disk.decoding(path):
-                    key, item = layout.decode(path, partial(disk.read, path), messages.get)
-            items[folder][key] = item
+    damaged = []
+    for path in [f"{folder}/{name}" for folder in (*MESSAGES, *OTHERS) for name in disk.names(folder)]:
+        try:
+            key, item = known.get(path) or _read(disk, path, messages.get)
+        except layout.UNDECODABLE:
+            damaged.append(path)
+        else:
+            items[path.partition("/")[0]][key] = item
+    if damaged:
+        raise DamagedFilesError(damaged)
     return items
+
+
+def _read(disk: Disk, path: str, known: Callable[[int], Message | None]) -> tuple[Any, Any]:
+    key, item = layout.decode(path, partial(disk.read, path), known)
+    if layout.path_of(path.partition("/")[0], key, item) != path:
+        raise ValueError("its name is not the one that belongs to its contents")
+    return key, item
+
+
+def is_damaged(disk: Disk, path: str) -> bool:
+    """Whether a file that is there can't be read as what its folder says."""
+    try:
+        _read(disk, path, lambda _: None)
+    except layout.UNDECODABLE:
+        return True
+    return False
 
 
 def _fill(tables: Tables, items: Items) -> None:
@@ -118,8 +147,16 @@ def _fill(tables: Tables, items: Items) -> None:
     t._history = deque(entry for _, entry in sorted(items["history"].items()))
     t._ends = _ends(items)
     living = (it for folder in MESSAGES if folder != "dead" for it in _messages(items, folder).values())
+    _raise_numbers(t, items)
     t._live = Counter(id for message in living for id in (message.id, *message.chain))
     t._parked = {}
+
+
+def _raise_numbers(t: Tables, items: Items) -> None:
+    """No number is given twice, even if somebody has removed the file that says which was the last."""
+    t._last_seq = max(t._last_seq, *(max(items[folder], default=0) for folder in MESSAGES))
+    t._last_owner = max(t._last_owner, *(held.claim.owner for held in items["claimed"].values()), 0)
+    t._last_entry = max(t._last_entry, max(items["history"], default=0))
 
 
 def _messages(items: Items, folder: str) -> dict[int, Message]:

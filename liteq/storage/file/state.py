@@ -13,7 +13,8 @@ from liteq.storage.base import Holder, Instant
 from liteq.storage.contract.records import Progress
 from liteq.storage.memory.tables import Hit, Tables
 
-FORMAT = 1
+FORMAT = 2
+"""Of all files of the folder; it is looked at before any of them is read."""
 
 _PLAIN = (
     "_slots",

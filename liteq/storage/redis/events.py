@@ -105,10 +105,12 @@ class EventSubscription:
         if self._closed:
             return []
         try:
-            if self._connection.can_read(timeout):
+            if self._connection is not None and self._connection.can_read(timeout):
                 return self._read_all()
         except _ERRORS:
             self._connection.disconnect()
+            self._connection = None
+        if self._connection is None:
             self._connect()
             self._gaps.events += 1  # at least: the server ends connections that do not keep up
         return []
@@ -117,7 +119,8 @@ class EventSubscription:
         """See the contract."""
         if not self._closed:
             self._closed = True
-            self._connection.disconnect()
+            if self._connection is not None:
+                self._connection.disconnect()
 
     def _read_all(self) -> list[bytes]:
         packets: list[bytes] = []

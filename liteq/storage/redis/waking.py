@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import redis
 
+from liteq.storage.readable import is_readable
 from liteq.storage.redis.server import Server, packed
 
 _AT_ONCE = 65_536
@@ -188,7 +189,7 @@ class SubscriptionWakeup:
         self._being_read = True
         self._changed.release()
         try:
-            changed = bool(select.select([subscription], [], [], timeout)[0])
+            changed = is_readable(subscription, timeout)
             if changed:
                 subscription.drain()
         finally:
