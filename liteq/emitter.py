@@ -1,7 +1,8 @@
 """What tells live events to whoever listens, from the processes in which they happen.
 
 Nobody listens most of the time, so each process asks storage for that a few times a second at the most, and
-only while something happens. Who begins to listen waits until all have to ask again.
+only while something happens; or one that has come to know it tells others. Who begins to listen waits until
+all have to ask again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +45,13 @@ class EventHost(Protocol):
     registry: Registry
 
 
+class Silence(Protocol):
+    """What several processes know together."""
+
+    silent_until: int
+    """Until when it is known that nobody listens (monotonic microseconds)."""
+
+
 class Announcement:
     """Events of a transaction, which listeners hold until it is known whether it has been committed."""
 
@@ -78,18 +85,30 @@ class Emitter:
     def __init__(self, host: EventHost) -> None:
         self._host = host
         self._listened = False
-        self._look_at = 0.0
+        self._look_at = 0
+        self.silence: Silence | None = None
+        """What the processes of a consumer share."""
         self.kept: dict[int, list[bytes]] = {}
         """Events that are told once what they tell of is stored, by thread (or greenlet)."""
 
     def is_listened(self) -> bool:
         """Whether anybody listens, or did a moment ago: a look at the clock, most of the time."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now >= self._look_at:
-            storage = self._host.storage
-            self._listened = storage.has_subscribers()
-            self._look_at = now + storage.look_again_after
+            if self.silence is not None and now < self.silence.silent_until:
+                return False
+            self._learn(self._host.storage.has_subscribers(), now)
         return self._listened
+
+    def learn(self, listened: bool, asked: int) -> None:
+        """Take note of what storage has said, having been asked at that moment, and let others know."""
+        self._learn(listened, asked)
+        if self.silence is not None:
+            self.silence.silent_until = 0 if listened else self._look_at
+
+    def _learn(self, listened: bool, asked: int) -> None:
+        self._listened = listened
+        self._look_at = asked + int(self._host.storage.look_again_after * clock.SECOND)
 
     # What has happened
 

@@ -117,9 +117,12 @@ class Ledger:
         order = ClaimOrder(room, self._lease, idle, MAX_PAYLOAD) if claims_too else None
         held: list[bool] = []
         with self._announced(settlements, held):
-            held[:], claims, self._due = self._storage.turn(
+            asked = clock.monotonic()
+            held[:], claims, self._due, listened = self._storage.turn(
                 self._owner, settlements, order, now, durable=False
             )
+        if listened is not None:
+            self._emitter.learn(listened, asked)
         self._settlements = []
         self._claimed.extend(claims)
         # A claim that a power failure undoes is a task that is ready again: it needs no wait for the disk.

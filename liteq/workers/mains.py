@@ -51,6 +51,7 @@ def dispatcher_main(
     # now and then among the tasks in hand, and in all of the application's modules, would be in vain.
     gc.freeze()
     gc.set_threshold(100_000)
+    huey.emitter.silence = board
     try:
         if owner is None:  # the first dispatcher of this consumer
             flush_locks(huey, options)
@@ -93,6 +94,7 @@ def worker_main(
     """Run tasks until told to stop, or until nobody is left who could give any."""
     os.setsid()  # what a task sends to its process group, it sends to its own processes
     huey.registry.in_worker = True
+    huey.emitter.silence = board
     lines: list[int] = []
     while len(lines) < options.per_process:
         received = control.receive()

@@ -23,6 +23,8 @@ NEVER = (1 << 64) - 1
 class Board:
     """One line for each worker: which attempt it is at, until when, whether it has to be stopped, since when.
 
+    And one value for all of them: until when they need not ask whether anybody listens to events.
+
     The worker writes all but two: the verdict is the supervisor's, while the worker is known to be at the
     attempt and to get no other, and the epoch is the dispatcher's. Read by all of them, and after a death.
 
@@ -32,8 +34,18 @@ class Board:
     """
 
     def __init__(self, workers: int) -> None:
-        self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, workers * _ENTRY_SIZE))
+        self._silence = workers * _ENTRY_SIZE
+        self._memory = mmap.mmap(-1, max(mmap.PAGESIZE, self._silence + _FIELD.size))
         self._barrier = Barrier()
+
+    @property
+    def silent_until(self) -> int:
+        """Until when it is known that nobody listens to live events (monotonic microseconds)."""
+        return int(_FIELD.unpack_from(self._memory, self._silence)[0])
+
+    @silent_until.setter
+    def silent_until(self, moment: int) -> None:
+        _FIELD.pack_into(self._memory, self._silence, moment)
 
     def write(self, index: int, seq: int, attempt: int, started: int = 0) -> None:
         """Note that the worker at `index` starts an attempt, at `started` (microseconds of UTC)."""

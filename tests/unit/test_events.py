@@ -31,6 +31,7 @@ from liteq.messages import BACK, Settlement
 from liteq.storage.contract.events import EventContract, Packet
 from liteq.storage.frames import Assembler, frames_of, news_frame
 from liteq.storage.memory import MemoryStorage
+from liteq.workers.shared import Board
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {
@@ -576,3 +577,19 @@ def test_while_nobody_listens_the_storage_is_asked_now_and_then_only(huey):
         huey.emitter.is_listened()
         calls += 1
     assert 1 <= len(asked) <= 8 < calls
+
+
+def test_what_one_process_of_a_consumer_knows_the_others_need_not_ask_for(huey, filename):
+    asked = []
+    other = SqliteHuey(filename=filename)
+    other.storage.has_subscribers = lambda: asked.append(1) or True
+    huey.emitter.silence = other.emitter.silence = board = Board(1)
+    huey.emitter.learn(False, clock.monotonic() + clock.MINUTE)
+    assert not other.emitter.is_listened()
+    assert not asked
+    huey.emitter.learn(True, clock.monotonic())
+    assert huey.emitter.is_listened()
+    assert board.silent_until == 0
+    assert other.emitter.is_listened()
+    assert len(asked) == 1
+    other.storage.close()

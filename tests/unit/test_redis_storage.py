@@ -23,6 +23,8 @@ from liteq.storage.base import ClaimOrder, Holder, Instant
 from liteq.storage.redis import RedisStorage
 from liteq.workers.recovery import recover
 
+from .running import wait_for
+
 ELSEWHERE = Identity("another-boot/pid:[1]", 1, "1")
 
 
@@ -124,6 +126,16 @@ def test_a_turn_that_was_overtaken_has_no_effect(make_redis):
     with pytest.raises(StorageBusy):
         turn(storage, owner)
     assert storage.running_count() == 2
+
+
+def test_a_turn_tells_whether_anybody_listens(make_redis):
+    storage = make_redis().storage
+    owner = storage.register(own_identity())
+    assert turn(storage, owner).listened is False
+    listener = storage.subscribe()
+    assert turn(storage, owner).listened is True
+    listener.close()
+    wait_for(lambda: turn(storage, owner).listened is False)
 
 
 # Several hosts

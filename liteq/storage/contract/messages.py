@@ -27,6 +27,8 @@ class Turn(NamedTuple):
     claims: list[Claim]
     due: int | None
     """When the earliest scheduled message is due; None if nothing is scheduled."""
+    listened: bool | None = None
+    """Whether anybody listens to live events; None if that is to be asked for (`has_subscribers`)."""
 
 
 class MessageContract(ABC):

@@ -53,7 +53,7 @@ class EventVerbs:
     def has_subscribers(self) -> bool:
         """See the contract."""
         try:
-            return self.server.subscribers(self._channel) > 0
+            return self.server.subscribers(self.events_channel) > 0
         except StorageError:  # whoever is to store something is told of it
             return False
 
@@ -63,14 +63,15 @@ class EventVerbs:
             self._publisher = Publisher()
         bodies = [self._publisher.head(packet.events) + packet.data for packet in packets]
         with suppress(StorageError):
-            self.server.publish(self._channel, bodies)
+            self.server.publish(self.events_channel, bodies)
 
     def subscribe(self) -> Listener:
         """See the contract."""
-        return EventSubscription(self.server, self._channel)
+        return EventSubscription(self.server, self.events_channel)
 
     @property
-    def _channel(self) -> bytes:
+    def events_channel(self) -> bytes:
+        """Where they are published."""
         # All databases of a server share its channels.
         return b"%b:events:%d" % (self.server.prefix, self.server.pool.connection_kwargs.get("db") or 0)
 

@@ -44,6 +44,7 @@ class MessageVerbs(Calls):
     expire_time: int | None
     retention: Retention
     priorities: bool
+    events_channel: bytes
     meter: Meter
     """Of the successes that are entered in the history."""
 
@@ -110,8 +111,9 @@ class MessageVerbs(Calls):
         keys = [it.key for it in settlements]
         unsure = turns.unsure
         turns.unsure = unsure.union(keys)
-        held, claims, due, was_unheard = self._store(
+        held, claims, due, was_unheard, listeners = self._store(
             "turn" if settlements else "take",
+            self.events_channel,
             owner,
             turns.handle,
             turn,
@@ -127,6 +129,7 @@ class MessageVerbs(Calls):
             [one == 1 or key in done for one, key in zip(held, keys, strict=True)],
             packing.claims(claims),
             None if due is None else int(due),
+            listeners > 0,
         )
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:

@@ -3,10 +3,10 @@
 
 makes_room = true
 
--- Settle if there is anything to, claim, and tell when something is due next, and whether the turn before had
--- its effect though its reply was not heard.
+-- Settle if there is anything to, claim, and tell when something is due next, whether the turn before had its
+-- effect though its reply was not heard, and how many listen to events.
 local function have_turn(settle)
-  local owner, handle, turn, heard = text(), text(), number(), number()
+  local events, owner, handle, turn, heard = text(), text(), text(), number(), number()
   local last = turn_before(owner, handle)
   if last >= turn then return {err = 'LITEQ STALE'} end
   local held = settle and settle() or {}
@@ -16,7 +16,8 @@ local function have_turn(settle)
   local claims, claimed = {}, {}
   if number() == 1 then claims, claimed = write.claim() end
   end_turn(owner, claimed)
-  return {held, claims, read.next_due(), last > heard and 1 or 0}
+  local listeners = call('PUBSUB', 'NUMSUB', events)[2]
+  return {held, claims, read.next_due(), last > heard and 1 or 0, listeners}
 end
 
 -- take: see have_turn.
