@@ -9,6 +9,7 @@ import itertools
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Mix:
     def run(self) -> None:
         """Do one thing after the other until told to stop."""
         signal.signal(signal.SIGTERM, self._stop)
+        self._warm_up()
         for number in itertools.count():
             if self.is_over:
                 break
@@ -64,6 +66,16 @@ class Mix:
         self._waiters.shutdown()
         for waiting in self._waiting:
             waiting.result()
+
+    def _warm_up(self) -> None:
+        """Let all threads be there, and have their connections: a pool that fills late is no leak."""
+        all_are_here = threading.Barrier(_WAITERS)
+
+        def connect(_: int) -> None:
+            all_are_here.wait()
+            huey.pending_count()
+
+        list(self._waiters.map(connect, range(_WAITERS)))
 
     def _stop(self, *_: object) -> None:
         self.is_over = True
