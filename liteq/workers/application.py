@@ -69,14 +69,14 @@ def _import(name: str) -> Any:
 
 
 def _places_of(error: ConfigurationError) -> str:
-    """Where the application has made the mistake; without its lines, which may have passwords in them."""
+    """Where the application has made a mistake, without its lines, which may have passwords in them."""
     package = str(Path(__file__).parents[1])
     frames = [
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
         for frame in traceback.extract_tb(error.__traceback__)
         if not ("importlib" in frame.filename or frame.filename.startswith(package))
     ]
-    return "\n".join([f"{type(error).__name__}: {error}", *frames])
+    return "\n".join(["Traceback (most recent call last):", *frames, f"{type(error).__name__}: {error}"])
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -105,7 +105,6 @@ def test_the_refusal_reaches_the_terminal_though_there_is_a_log_file(launch):
         ("import a_module_that_is_not_installed", "a_module_that_is_not_installed"),
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit('configured wrongly')", "configured wrongly"),
-        ("SqliteHuey(filename='')", "filename"),
         ("huey.task()(add.func)", "declared already"),
     ],
 )
@@ -118,6 +117,17 @@ def test_an_application_that_raises_shows_its_traceback(launch, tmp_path, source
     assert source in consumer.log
     assert "importlib" not in consumer.log
     assert consumer.members() == []
+
+
+def test_a_mistake_in_the_options_of_a_queue_is_shown_without_its_line(launch, tmp_path):
+    """There may be a password in it."""
+    source = "SqliteHuey(filename='', filname='secret')"
+    (tmp_path / "app.py").write_text((tmp_path / "app.py").read_text() + source)
+    consumer = launch()
+    assert consumer.wait() == 1
+    assert "SqliteStorage has no option filname; did you mean filename?" in consumer.log
+    assert 'app.py", line' in consumer.log
+    assert "secret" not in consumer.log
 
 
 def test_a_module_that_the_application_lacks(launch, tmp_path):

@@ -202,9 +202,11 @@ def test_a_server_whose_memory_is_used_up(own_redis):
         (MasterDownError("MASTERDOWN"), StorageUnreachable, "the primary server is down at the moment"),
         (ResponseError("MASTERDOWN Link with MASTER"), StorageUnreachable, "the primary server is down"),
         (ResponseError("CLUSTERDOWN Hash slot not"), StorageUnreachable, "the cluster is not complete"),
+        (ResponseError("Error running script: -READONLY You can't write"), StorageError, "is a replica"),
+        (ResponseError("Error running script: -NOPERM this user"), StorageError, "may not do that"),
         (ResponseError("MOVED 7 127.0.0.1:7000"), StorageError, "on another node of the cluster"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_errors_say_what_to_do(error, kind, text):
     ours = translate(error, "there")

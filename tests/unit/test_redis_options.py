@@ -63,7 +63,10 @@ A_POOL = redis.ConnectionPool(password="secret")
         ({"unix_socket_path": "/s", "port": 1}, "name the server once: a unix_socket_path has no port"),
         ({"connection_pool": A_POOL, "db": 3}, "name the server once: a connection_pool has all options, db"),
         ({"connection_pool": A_POOL, "url": "redis://h"}, "name the server once: .* url among them"),
-        ({"connection_pool": A_POOL, "client_name": "me"}, "name the server once: .* client_name among them"),
+        (
+            {"connection_pool": redis.ConnectionPool(client_name="web"), "client_name": "me"},
+            "name the server once: .* client_name among them",
+        ),
         # Pools
         (
             {"connection_pool": 7},
@@ -121,7 +124,7 @@ def test_a_wrong_url_is_not_told_for_there_may_be_a_password_in_it(url, text):
         {"url": "unix:///path?db=3", "client_name": "me"},
         {"unix_socket_path": "/path", "db": 3},
         {"host": "host", "port": "6379", "db": "3", "ssl": True, "read_timeout": None},
-        {"connection_pool": A_POOL, "blocking": False, "history": 0},
+        {"connection_pool": A_POOL, "blocking": False, "history": 0, "client_name": "me"},
         {"notify_result": True, "notify_result_ttl": 60, "clean_name": "q"},
     ],
     ids=range(8),

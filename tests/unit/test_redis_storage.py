@@ -21,6 +21,7 @@ from liteq.locks import TaskLock
 from liteq.messages import Disposition, Message, Outcome, Settlement
 from liteq.storage.base import ClaimOrder, Holder, Instant
 from liteq.storage.redis import RedisStorage
+from liteq.workers.overview import look_at
 from liteq.workers.recovery import recover
 
 from .running import wait_for
@@ -236,8 +237,17 @@ def test_a_consumer_of_another_host_that_is_silent_for_too_long_is_struck_off(ma
     assert set(storage.consumers()) == {lost, here}, (
         "one has time left, the other's processes can be looked at"
     )
+    assert {one.number: one.state for one in look_at(storage).consumers} == {
+        lost: "elsewhere",
+        here: "running",
+    }
     there.fall_silent(lost)
     assert storage.lapsed() == {lost}
+    assert {one.number: one.state for one in look_at(storage).consumers} == {lost: "silent", here: "running"}
+    storage.unregister(here)
+    assert not look_at(storage).is_served
+    here = storage.register(own_identity())
+    storage.renew(here, 0)
     with there as theirs:
         assert theirs.lapsed() == {here}
     recover(huey, here)

@@ -10,6 +10,8 @@ from liteq.exceptions import StorageBusy, StorageError, StorageFull, StorageUnre
 
 _NO_MEMORY: Final = "the server has used up its maxmemory; nothing was stored: allow it more"
 
+_REPLICA: Final = "the server is a replica; name the primary one in the url"
+_FORBIDDEN: Final = "this user may not do that; allow it scripts, the queue's keys and channels"
 _ELSEWHERE: Final = "the queue's keys are on another node of the cluster; name that one in the url"
 _NO_PRIMARY: Final = "the primary server is down at the moment"
 _INCOMPLETE: Final = "the cluster is not complete at the moment"
@@ -40,12 +42,8 @@ _ADVICE: Final[tuple[tuple[type[Exception] | str, type[StorageError], str], ...]
     (theirs.OutOfMemoryError, StorageFull, _NO_MEMORY),
     ("OOM command not allowed", StorageFull, _NO_MEMORY),
     ("MISCONF", StorageFull, "the server can't save its data, so it stores no more; look into its log"),
-    (theirs.ReadOnlyError, StorageError, "the server is a replica; name the primary one in the url"),
-    (
-        theirs.NoPermissionError,
-        StorageError,
-        "this user may not do that; allow it scripts, the queue's keys and channels",
-    ),
+    *((kind, StorageError, _REPLICA) for kind in (theirs.ReadOnlyError, "READONLY You")),
+    *((kind, StorageError, _FORBIDDEN) for kind in (theirs.NoPermissionError, "NOPERM ")),
     *((kind, StorageError, _ELSEWHERE) for kind in (theirs.MovedError, "MOVED ")),
     *((kind, StorageUnreachable, _NO_PRIMARY) for kind in (theirs.MasterDownError, "MASTERDOWN")),
     *((kind, StorageUnreachable, _INCOMPLETE) for kind in (theirs.ClusterDownError, "CLUSTERDOWN")),

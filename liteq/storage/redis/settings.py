@@ -51,11 +51,18 @@ def unknown_to_client(options: dict[str, Any]) -> tuple[set[str], set[str]]:
 
 def _check_places(connection_pool: Any, url: str | None, options: dict[str, Any]) -> None:
     """Refuse what is said twice, or could be."""
-    if connection_pool is not None and (url is not None or options):
-        others = sorted([*options, *(["url"] if url is not None else [])])
-        raise ConfigurationError(
-            f"name the server once: a connection_pool has all options, {', '.join(others)} among them"
-        )
+    if connection_pool is not None:
+        given = {**options, **({} if url is None else {"url": url})}
+        name = getattr(connection_pool, "connection_kwargs", {}).get("client_name")
+        if name is None or name == given.get("client_name"):
+            given.pop(
+                "client_name", None
+            )  # huey accepts it, too; the pool knows what its connections are called
+        if given:
+            names = ", ".join(sorted(given))
+            raise ConfigurationError(
+                f"name the server once: a connection_pool has all options, {names} among them"
+            )
     if url is not None:
         said = options_in(url)
         if "ssl" in options:
