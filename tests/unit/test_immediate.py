@@ -366,6 +366,15 @@ def test_no_server_is_needed(kind):
             add(1, 2)
 
 
+def test_the_memory_refuses_nothing_that_the_server_does():
+    huey = RedisHuey(url="unix:///nowhere/at/all", immediate=True)
+    add = declare_add(huey)
+    assert add(1, 2, priority=5)() == 3
+    huey.immediate = False
+    with pytest.raises(ConfigurationError, match="has no priorities"):
+        add(1, 2, priority=5)
+
+
 def test_with_the_real_storage_a_switch_keeps_what_is_there(make):
     huey = make(immediate_use_memory=False)
     add = declare_add(huey)
