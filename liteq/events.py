@@ -36,7 +36,7 @@ class Events:
 
         Raises:
             ConfigurationError: if the backend has no live events.
-            StorageError: if nobody can listen there.
+            StorageError: if nobody can listen there; so does the iteration, if that is so later on.
             ValueError: if the timeout is no number of seconds.
         """
         if not self.storage.capabilities.events:

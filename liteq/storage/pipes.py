@@ -27,6 +27,8 @@ _PIPE_SIZE = 1 << 20
 """Bytes, which the system allows to all users; some thousand events."""
 _READ_SIZE = 1 << 16
 _TRIES = 10
+_LOOKS = 1
+"""Seconds between two looks of who waits whether the pipe still is where others find it."""
 _TO_WRITE = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -180,6 +182,7 @@ class PipeSubscription:
         _belong(hidden, like)
         os.chmod(hidden, _pipe_mode(like))  # noqa: PTH101 -- beside the others
         os.rename(hidden, path)  # noqa: PTH104 -- only now: one without a reader is taken for a dead one's
+        self._path = path
         self._count = drops.create(path)  # after the pipe, without which nobody would remove it
         fds.append(self._count)
         self._dropped = 0
@@ -192,13 +195,19 @@ class PipeSubscription:
         return self._dropped
 
     def receive(self, timeout: float | None) -> list[bytes]:
-        """See the contract."""
+        """See the contract.
+
+        Raises:
+            StorageError: if somebody has removed the pipe.
+        """
         if not self._finalizer.alive:
             return []
-        is_readable(self._fd, timeout)
+        is_readable(self._fd, _LOOKS if timeout is None else min(timeout, _LOOKS))
         try:
             data = os.read(self._fd, _READ_SIZE)
         except BlockingIOError:
+            if not os.path.lexists(self._path):
+                raise StorageError(f"{self._path}: somebody has removed it; listen anew") from None
             return []
         self._dropped = drops.read(self._count)
         return list(self._assembler.feed(data))

@@ -214,7 +214,9 @@ def test_a_retry_that_never_comes_is_a_failure(huey, asked):
     result = again()
     huey.execute(huey.dequeue())
     # From Python 3.13 on the last moment of all has no local time even in UTC.
-    with pytest.raises(TaskException, match="delay must be a finite number of seconds|eta .* is not in the years"):
+    with pytest.raises(
+        TaskException, match="delay must be a finite number of seconds|eta .* is not in the years"
+    ):
         result()
 
 

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import resource
+import shutil
 import signal
 import stat
 import time
@@ -524,6 +525,14 @@ def test_many_who_drop_at_once_are_all_counted(huey):
 def fill_one(huey) -> None:
     assert huey.storage.has_subscribers()
     huey.storage.publish([Packet(bytes(4_000), 1)])
+
+
+def test_a_pipe_that_is_removed_is_no_silence(huey, folder):
+    with huey.events(timeout=30) as events:
+        shutil.rmtree(folder)
+        with pytest.raises(StorageError, match="somebody has removed it; listen anew"):
+            next(events)
+    assert not folder.exists()
 
 
 def test_a_foreign_file_where_drops_are_counted_is_left_alone(huey, folder, tmp_path):

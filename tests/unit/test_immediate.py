@@ -14,13 +14,18 @@ from liteq import (
     FileHuey,
     Huey,
     MemoryHuey,
+    PriorityRedisHuey,
+    RedisHuey,
     RetryTask,
     SqliteHuey,
+    StorageError,
     TaskException,
     chord,
     crontab,
     group,
 )
+from liteq.storage.file import FileStorage
+from tests.servers import redis_server
 
 from .running import PATIENCE, Background
 
@@ -28,7 +33,20 @@ BACKENDS = {
     "sqlite": lambda folder, **options: SqliteHuey(filename=folder / "q.db", durability="off", **options),
     "file": lambda folder, **options: FileHuey(path=folder / "queues", fsync=False, **options),
     "memory": lambda _, **options: MemoryHuey(**options),
+    "redis": lambda folder, **options: _on_redis(RedisHuey, folder, **options),
+    "redis with priorities": lambda folder, **options: _on_redis(PriorityRedisHuey, folder, **options),
+    "one's own": lambda folder, **options: Huey("own", storage_class=_Own, path=folder / "own", **options),
 }
+_databases: dict[Path, int] = {}
+
+
+def _on_redis(kind, folder, **options):
+    database = _databases.setdefault(folder, 10_000 + len(_databases))
+    return kind(url=redis_server().url, db=database, **options)
+
+
+class _Own(FileStorage):
+    """What an application has written itself, as far as immediate mode can know."""
 
 
 @pytest.fixture(params=BACKENDS)
@@ -62,6 +80,11 @@ def declare_add(huey):
         return a + b
 
     return add
+
+
+def need_priorities(huey):
+    if not huey.storage.capabilities.priorities:
+        pytest.skip("it has no priorities")
 
 
 def is_empty(huey):
@@ -196,6 +219,8 @@ def test_values_and_flush(huey, add):
 
 
 def test_what_is_paused_waits_until_it_is_resumed(huey, add):
+    need_priorities(huey)
+
     @huey.task()
     def other(value=""):
         return "other"
@@ -251,6 +276,7 @@ def test_what_tasks_cause_is_held_back_too(huey, add):
 
 
 def test_they_run_in_the_order_of_a_consumer(huey):
+    need_priorities(huey)
     ran = []
 
     @huey.task()
@@ -325,6 +351,28 @@ def test_a_switch_leaves_the_real_storage_alone(make, tmp_path):
     assert is_empty(huey)
     result = add(1, 2)
     assert (len(huey), result()) == (1, None)
+
+
+@pytest.mark.parametrize("kind", [RedisHuey, PriorityRedisHuey])
+def test_no_server_is_needed(kind):
+    """Nor is it looked for: nothing listens there."""
+    huey = kind(url="unix:///nowhere/at/all")
+    add = declare_add(huey)
+    for _ in range(2):
+        huey.immediate = True
+        assert add(1, 2)() == 3
+        huey.immediate = False
+        with pytest.raises(StorageError):
+            add(1, 2)
+
+
+def test_the_memory_refuses_nothing_that_the_server_does():
+    huey = RedisHuey(url="unix:///nowhere/at/all", immediate=True)
+    add = declare_add(huey)
+    assert add(1, 2, priority=5)() == 3
+    huey.immediate = False
+    with pytest.raises(ConfigurationError, match="has no priorities"):
+        add(1, 2, priority=5)
 
 
 def test_with_the_real_storage_a_switch_keeps_what_is_there(make):

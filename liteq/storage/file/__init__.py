@@ -30,8 +30,8 @@ taken are seen to be, because each makes its own beginning disappear. Without a 
 never committed.
 
 **Power failures.** New files, the journal and each folder with a changed entry are synchronised with the disk
-before the step that relies on them, the folders above the queue among them. With `fsync=False` nothing is: that survives the death of any process,
-and not a power failure.
+before the step that relies on them, the folders above the queue among them. With `fsync=False` nothing is:
+that survives the death of any process, and not a power failure.
 
 **Seeing changes.** `gate` holds a number that is raised before each commit. A process that finds it as it
 left it has the whole queue in memory; otherwise it lists the folders, and reads the files that are new to it.

@@ -11,7 +11,9 @@ A test module of yours takes all of it, and says how to make a handle:
 `make_storage(name)` gives a handle on the queue of that name, empty at first. Called twice with one name within
 a test it gives, where the capabilities of the backend say `shared`, two handles on the same queue, as two
 processes would have them. The suite closes them. Tests about other connections and about rollback run only
-where `shared` and `durable` promise them, those with priorities where there are any. With a fixture that has `params`, it runs for several backends.
+where `shared` and `durable` promise them, those with priorities where there are any. A fixture `many` may say
+with how many messages the longest tests work, see `fixtures`. With a fixture that has `params`, it runs for
+several backends.
 """
 
 from __future__ import annotations
@@ -39,10 +41,12 @@ _MODULES = (
     "results",
     "revocations",
     "state_machine",
+    "turns",
 )
 _FIXTURES = (
     "change",
     "listen",
+    "many",
     "neighbour",
     "open_queue",
     "owner",

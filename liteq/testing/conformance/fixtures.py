@@ -45,6 +45,16 @@ def second(storage: Storage, open_queue: OpenQueue) -> Storage:
 
 
 @pytest.fixture
+def many() -> int:
+    """How many messages there are where it matters that they are many.
+
+    The default is more than our backends look at in one step. A backend that looks at all of them with each
+    verb has no such steps, and may do with fewer, by a fixture of the same name in its test module.
+    """
+    return 5_000
+
+
+@pytest.fixture
 def neighbour(storage: Storage, open_queue: OpenQueue) -> Storage:
     """Another queue in the same place."""
     return open_queue("neighbour")

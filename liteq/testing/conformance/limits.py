@@ -122,23 +122,23 @@ def test_the_clock_is_read_when_the_hit_has_its_turn(storage: Storage, second: S
 
 def test_no_span_holds_too_many_whoever_makes_them(storage: Storage) -> None:
     per, limit, end = 20_000, 7, monotonic().ticks + 400_000
+    made: list[int] = []
 
-    def work(_: int) -> list[int]:
-        made, read = [], []
+    def work(_: int) -> None:
+        read = []
 
         def clock() -> Instant:
             read.append(monotonic())
             return read[-1]
 
-        while monotonic().ticks < end:
+        while monotonic().ticks < end or len(made) <= limit:  # a backend may be slow
             wait = storage.hit("limit", limit=limit, per=per, clock=clock)
             assert 0 <= wait <= per
             if not wait:
                 made.append(read[-1].ticks)
-        return made
 
-    made = sorted(sum(at_once(8, work), []))
-    assert len(made) > limit
+    at_once(8, work)
+    made.sort()
     assert all(later - earlier >= per for earlier, later in zip(made, made[limit:], strict=False))
 
 
