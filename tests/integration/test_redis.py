@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -312,3 +313,30 @@ def test_the_memory_of_the_server_is_used_up(app, consume, client):
     client.config_set("maxmemory", "0")
     assert get(app.add(3, 4)) == 7
     assert consumer.stop() == 0
+
+
+# A server that forgets
+
+
+def test_a_server_that_has_forgotten_what_it_confirmed_is_told_of(app, consume, server):
+    consumer = consume("-w", "2")
+    app.hold("gate")
+    started(app, "gate")
+    server.end()
+    shutil.rmtree(server.folder / "appendonlydir")
+    server.start()
+    results = again(lambda: load(app, 200))
+    app.open_gate("gate")  # the outcome is nobody's
+    check_all_ran(app, 200, results)
+    assert consumer.log.count("has forgotten what it had confirmed") == 1
+    assert [who.pid for who, _ in app.huey.storage.consumers().values()] == [consumer.pid]
+    assert get(app.add(1, 2)) == 3
+    assert consumer.stop() == 0
+
+
+def test_a_queue_that_was_emptied_is_told_of(app, consume, client):
+    consumer = consume("-w", "2")
+    assert get(app.add(1, 2)) == 3
+    client.flushall()
+    assert get(app.add(3, 4)) == 7
+    consumer.wait_log("has forgotten what it had confirmed")

@@ -313,6 +313,25 @@ def test_a_dispatcher_that_takes_over_enters_its_consumer_again(make_redis, ther
     assert storage.consumers() == {frozen: (there.supervisor, there.dispatcher)}
 
 
+def test_no_number_comes_again_though_the_server_forgets_all(own_redis, caplog):
+    client = redis.Redis(unix_socket_path=str(own_redis.socket), password="secret")
+    storage = RedisStorage("q", url=own_redis.url, password="secret")
+    owner = storage.register(own_identity())
+    storage.put([message("a"), message("b")], clock.now())
+    (lost,) = turn(storage, owner).claims
+    client.flushall()
+    storage.put([message("c")], clock.now())
+    assert turn(storage, owner, lost).held == [False]
+    assert caplog.text.count("has forgotten what it had confirmed") == 1
+    assert list(storage.consumers()) == [owner]
+    storage.put([message("d")], clock.now())
+    assert turn(storage, owner).claims[0].seq > lost.seq
+    assert storage.register(own_identity()) > owner
+    assert turn(storage, owner).held == []
+    assert caplog.text.count("has forgotten what it had confirmed") == 1
+    client.close()
+
+
 def test_who_is_struck_off_is_known_by_its_turns_if_it_goes_on(make_redis, there):
     storage = make_redis().storage
     frozen = there.start()

@@ -17,11 +17,11 @@ from liteq.storage.redis.consumers import ConsumerVerbs
 from liteq.storage.redis.events import EventVerbs
 from liteq.storage.redis.health import check
 from liteq.storage.redis.locks import LockVerbs
-from liteq.storage.redis.messages import MessageVerbs
 from liteq.storage.redis.records import RecordVerbs
 from liteq.storage.redis.results import ResultVerbs
 from liteq.storage.redis.server import Server
 from liteq.storage.redis.settings import pool_of, prefix_of, unknown_to_client, where
+from liteq.storage.redis.turns import TurnVerbs
 from liteq.storage.redis.waking import Subscription, SubscriptionWakeup
 
 # A text of Redis has 512 MiB at the most; this leaves a million for what stands around it.
@@ -34,7 +34,7 @@ _CAPABILITIES = Capabilities(
 _OF_HUEY = ("notify_result", "notify_result_ttl", "clean_name")
 
 
-class RedisStorage(MessageVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVerbs, EventVerbs, Storage):
+class RedisStorage(TurnVerbs, ResultVerbs, RecordVerbs, LockVerbs, ConsumerVerbs, EventVerbs, Storage):
     """A named queue on a Redis or Valkey server; several queues may share one. Making one opens nothing.
 
     Args:

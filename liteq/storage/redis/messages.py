@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from liteq import clock
 from liteq.exceptions import ConfigurationError, StorageBusy
 from liteq.messages import Claim, ClaimKey, MemberEnd, Message, Settlement
 from liteq.meter import Meter
-from liteq.storage.base import ClaimOrder, Taken, Turn
+from liteq.storage.base import ClaimOrder, Taken
 from liteq.storage.contract.records import NOT_ATTEMPTS, Retention
 from liteq.storage.redis import packing
 from liteq.storage.redis.calls import Calls, boot, left_until
@@ -21,35 +18,14 @@ from liteq.storage.redis.server import Arg, Refused
 _NO_CLAIM = ClaimKey(0, 0, 0)
 
 
-class _Turns:
-    """The numbers of a process's turns, which no other process goes on with, be it forked from this one."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self.handle = os.urandom(8).hex()
-        self.numbers = itertools.count(1)
-        self.heard = 0
-        """The last one whose reply has arrived."""
-        self.unsure: set[ClaimKey] = set()
-        """Claims that were settled by turns whose replies have not arrived."""
-
-    def of_this_process(self) -> _Turns:
-        pid = os.getpid()
-        return self if pid == self._pid else _Turns(pid)
-
-
 class MessageVerbs(Calls):
     """Messages of one queue on the server."""
 
     expire_time: int | None
     retention: Retention
     priorities: bool
-    events_channel: bytes
     meter: Meter
     """Of the successes that are entered in the history."""
-
-    def __init__(self) -> None:
-        self._turns = _Turns(os.getpid())
 
     def put(self, messages: Sequence[Message], now: int) -> None:
         self._check_priorities(messages)
@@ -94,43 +70,7 @@ class MessageVerbs(Calls):
         inline: int | None = None,
     ) -> list[Claim]:
         order = ClaimOrder(limit, left_until(lease), startable, inline)
-        return packing.claims(self._call("claim", *_order(owner, order, now, lease, only or "")))
-
-    def turn(
-        self,
-        owner: int,
-        settlements: Sequence[Settlement],
-        order: ClaimOrder | None,
-        now: int,
-        *,
-        durable: bool = True,
-    ) -> Turn:
-        del durable
-        turns = self._turns = self._turns.of_this_process()
-        turn = next(turns.numbers)
-        keys = [it.key for it in settlements]
-        unsure = turns.unsure
-        turns.unsure = unsure.union(keys)
-        held, claims, due, was_unheard, listeners = self._store(
-            "turn" if settlements else "take",
-            self.events_channel,
-            owner,
-            turns.handle,
-            turn,
-            turns.heard,
-            *(self._settlements(settlements, now) if settlements else ()),
-            *([0] if order is None else [1, *_order(owner, order, now, clock.monotonic() + order.lasts)]),
-        )
-        turns.unsure = set()
-        if not self.batches.is_open:
-            turns.heard = turn
-        done = unsure if was_unheard else ()
-        return Turn(
-            [one == 1 or key in done for one, key in zip(held, keys, strict=True)],
-            packing.claims(claims),
-            None if due is None else int(due),
-            listeners > 0,
-        )
+        return packing.claims(self._call("claim", *order_args(owner, order, now, lease, only or "")))
 
     def settle(self, settlements: Sequence[Settlement], now: int) -> list[bool]:
         if not settlements:
@@ -215,7 +155,7 @@ class MessageVerbs(Calls):
         return frozenset(name.decode() or None for name in self._call("paused"))
 
 
-def _order(owner: int, order: ClaimOrder, now: int, lease: int, only: str = "") -> list[Arg]:
+def order_args(owner: int, order: ClaimOrder, now: int, lease: int, only: str = "") -> list[Arg]:
     """The arguments of a claim."""
     startable, inline = packing.optional(order.startable), packing.optional(order.inline)
     return [owner, order.limit, now, lease, order.lasts, boot(), startable, inline, only]

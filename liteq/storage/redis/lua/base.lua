@@ -81,3 +81,8 @@ end
 
 -- A number that is never given again.
 local function next_number(name) return hincrby(K.numbers, name, 1) end
+
+-- Let the numbers that are given from now on be larger than this one.
+local function raise_number(name, by_now)
+  if by_now > tonumber(call('HGET', K.numbers, name) or 0) then hset(K.numbers, name, digits(by_now)) end
+end

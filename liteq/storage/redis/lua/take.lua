@@ -3,8 +3,8 @@
 
 makes_room = true
 
--- Settle if there is anything to, claim, and tell when something is due next, whether the turn before had its
--- effect though its reply was not heard, and how many listen to events.
+-- Settle if there is anything to, claim, and tell when something is due next, which turn was the last before
+-- this one that had its effect, and how many listen to events.
 local function have_turn(settle)
   local events, owner, handle, turn, heard = text(), text(), text(), number(), number()
   local last = turn_before(owner, handle)
@@ -17,7 +17,7 @@ local function have_turn(settle)
   if number() == 1 then claims, claimed = write.claim() end
   end_turn(owner, claimed)
   local listeners = call('PUBSUB', 'NUMSUB', events)[2]
-  return {held, claims, read.next_due(), last > heard and 1 or 0, listeners}
+  return {held, claims, read.next_due(), digits(last), listeners}
 end
 
 -- take: see have_turn.
