@@ -10,27 +10,38 @@ from pathlib import Path
 from typing import Any
 
 import liteq
-from liteq import RateLimitExceeded, SqliteHuey, TaskLockedException, clock, every
+from liteq import Huey, PriorityRedisHuey, RateLimitExceeded, SqliteHuey, TaskLockedException, clock, every
 from liteq.current import current_task
 from liteq.locks import TaskSemaphore
 from stress import history as h
+from stress.backends import redis_url
 from stress.patched import patch
 from stress.planted import BUGS
-from stress.recorded import RecordedStorage, recorded
+from stress.recorded import Recorded, RecordedStorage, recorded
 from stress.settings import Settings
 from stress.shifted import follow
 
 SETTINGS = Settings.of_environment()
 follow(SETTINGS.folder)
 history = h.Recorder(SETTINGS.folder)
-RecordedStorage.recorder = history
+Recorded.recorder = history
 
-huey = SqliteHuey(
-    filename=f"{SETTINGS.folder}/queue.db",
-    durability=SETTINGS.durability,
-    storage_class=recorded(BUGS[SETTINGS.bug]) if SETTINGS.bug else RecordedStorage,
-)
 
+def _open() -> Huey:
+    """The queue of the run, recorded."""
+    if SETTINGS.storage == "sqlite":
+        return SqliteHuey(
+            filename=f"{SETTINGS.folder}/queue.db",
+            durability=SETTINGS.durability,
+            storage_class=recorded(BUGS[SETTINGS.bug]) if SETTINGS.bug else RecordedStorage,
+        )
+    from stress.planted_redis import ON_REDIS  # redis-py is loaded where it is used
+
+    kind = recorded(ON_REDIS[SETTINGS.bug])
+    return PriorityRedisHuey("stress", url=redis_url(SETTINGS), storage_class=kind)
+
+
+huey = _open()
 
 CODE = SETTINGS.code()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from liteq import SqliteHuey
+from liteq import Huey
 from stress import history as h
 from stress.settings import KIND, Settings
 from stress.waiting import wait_until
@@ -84,19 +84,19 @@ class Consumer:
         except psutil.NoSuchProcess:
             return []
 
-    def dispatcher(self, huey: SqliteHuey) -> int | None:
+    def dispatcher(self, huey: Huey) -> int | None:
         """The process that claims and settles at the moment."""
         attending = [dispatcher.pid for _, dispatcher in huey.storage.consumers().values() if dispatcher]
         return next((child.pid for child in self.children() if child.pid in attending), None)
 
-    def workers(self, huey: SqliteHuey) -> list[psutil.Process]:
+    def workers(self, huey: Huey) -> list[psutil.Process]:
         """Its workers; those that have just died may be among them."""
         dispatcher = self.dispatcher(huey)
         # The eldest is the template: all others are forked from it.
         others = sorted(self.children(), key=lambda child: child.create_time())[1:]
         return [child for child in others if child.pid != dispatcher]
 
-    def owner(self, huey: SqliteHuey) -> int | None:
+    def owner(self, huey: Huey) -> int | None:
         """The number by which storage knows it."""
         consumers = huey.storage.consumers().items()
         return next((owner for owner, (it, _) in consumers if it.pid == self.process.pid), None)

@@ -54,6 +54,9 @@ KILLING: Final = "killing"
 KILLED: Final = "killed"
 """It is dead: what it does in between, such as to enter a lock, counts no more than what it did before."""
 
+FORGOTTEN: Final = "forgotten"
+"""An empty server has come in the place of the one there was: what was enqueued before is lost."""
+
 
 class Event(NamedTuple):
     """One line."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from liteq import chord
+from liteq.exceptions import StorageUnreachable
 from stress import history as h
 from stress.app import (
     again,
@@ -152,14 +153,23 @@ class Producer:
                 self._wait_for_room()
 
     def _wait_for_room(self) -> None:
-        while not self._is_over and huey.pending_count() > self._backlog:
+        while not self._is_over and self._is_full():
             time.sleep(0.005)
+
+    def _is_full(self) -> bool:
+        try:
+            return huey.pending_count() > self._backlog
+        except StorageUnreachable:
+            return True
 
     def call(self, number: int) -> None:
         """Make one call, and note what it enqueued."""
         kind = self._chance.choice(self._kinds)
         before = time.monotonic_ns()
-        called = (KINDS | ON_REQUEST)[kind](number, self._chance)
+        try:
+            called = (KINDS | ON_REQUEST)[kind](number, self._chance)
+        except StorageUnreachable:
+            return  # it may have had its effect or not: nothing was promised
         wait = (time.monotonic_ns() - before) / 1e9
         for one in called:
             detail = one._asdict()

@@ -21,9 +21,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from liteq.workers.options import WORKER_TYPES
-from stress.hazards import HAZARDS, load
+from stress.hazards import HAZARDS, load, of_storage
 from stress.report import Report
-from stress.settings import KIND, LAST
+from stress.settings import KIND, LAST, STORAGE
 
 
 def run(name: str, seed: int, seconds: float, workers: int) -> Report:
@@ -41,9 +41,12 @@ def main() -> int:
     if arguments.last:
         os.environ[LAST] = arguments.last
     os.environ[KIND] = arguments.worker_type
+    os.environ[STORAGE] = arguments.storage
     print(f"seed {arguments.seed}", flush=True)
     reports = []
-    for name in (name for name in arguments.hazards or HAZARDS if name not in arguments.without):
+    for name in (
+        name for name in arguments.hazards or of_storage(arguments.storage) if name not in arguments.without
+    ):
         reports.append(run(name, arguments.seed, arguments.seconds, arguments.workers))
         print(reports[-1].line(), flush=True)
         if arguments.json:
@@ -60,6 +63,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("hazards", nargs="*", metavar="hazard", help=", ".join(HAZARDS))
     parser.add_argument("--without", action="append", default=[], metavar="HAZARD", help="leave this one out")
+    parser.add_argument(
+        "--storage", default="sqlite", choices=("sqlite", "redis"), help="where the queue is (sqlite)"
+    )
     parser.add_argument("--seconds", type=float, default=60, help="load of each hazard (60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--workers", type=int, default=4)
@@ -72,9 +78,10 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the reports to a file")
     arguments = parser.parse_args()
-    unknown = {*arguments.hazards, *arguments.without} - set(HAZARDS)
+    known = of_storage(arguments.storage)
+    unknown = {*arguments.hazards, *arguments.without} - set(known)
     if unknown:
-        parser.error(f"no hazard {', '.join(sorted(unknown))}; there are {', '.join(HAZARDS)}")
+        parser.error(f"no hazard {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return arguments
 
 

@@ -14,6 +14,9 @@ FOLDER, DURABILITY, BUG = "LITEQ_STRESS", "LITEQ_STRESS_DURABILITY", "LITEQ_STRE
 KIND = "LITEQ_STRESS_WORKER_TYPE"
 """What the workers are."""
 
+STORAGE = "LITEQ_STRESS_STORAGE"
+"""Where the queue is: one of `stress.backends`."""
+
 LAST = "LITEQ_STRESS_LAST"
 """The version of liteq that the present one is mixed with; see the hazard `versions`."""
 
@@ -27,6 +30,8 @@ class Settings:
     durability: Durability = "full"
     bug: str = ""
     """The bug to plant, for a test of the checker; empty for none."""
+    storage: str = "sqlite"
+    """Where the queue is: one of `stress.backends`."""
 
     @classmethod
     def of_environment(cls) -> Self:
@@ -36,7 +41,7 @@ class Settings:
             KeyError: if it is not run by the harness.
         """
         durability = cast("Durability", os.environ.get(DURABILITY, "full"))
-        return cls(os.environ[FOLDER], durability, os.environ.get(BUG, ""))
+        return cls(os.environ[FOLDER], durability, os.environ.get(BUG, ""), default_storage())
 
     def code(self) -> int:
         """The number of the application's code, as a deployment would change it."""
@@ -51,4 +56,12 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The environment of a process with these settings."""
-        return {**os.environ, FOLDER: self.folder, DURABILITY: self.durability, BUG: self.bug}
+        return {
+            **os.environ, FOLDER: self.folder, DURABILITY: self.durability, BUG: self.bug,
+            STORAGE: self.storage,
+        }  # fmt: skip
+
+
+def default_storage() -> str:
+    """Where the queue is, as the environment says."""
+    return os.environ.get(STORAGE, "sqlite")

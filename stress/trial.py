@@ -7,20 +7,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-from liteq import SqliteHuey, TaskException
-from liteq.storage.sqlite.verify import verify
+from liteq import TaskException
 from stress import history as h
+from stress.backends import BACKENDS
 from stress.checker import DEAD, ERROR, Run, check
 from stress.consumer import ROOT, Consumer
 from stress.report import Report
-from stress.settings import Settings
+from stress.settings import Settings, default_storage
 from stress.shifted import Shift
 from stress.waiting import Progress, wait_until
 
@@ -46,6 +46,7 @@ class Trial:
         bug: one of `stress.planted`, for a test of the checker.
         may_repeat: tasks may start more than once: something is killed or interrupted.
         home: the folder from which the consumer and the producers import liteq.
+        storage: where the queue is; by default what the environment says.
         prepare: called when there is a queue, and no consumer yet.
     """
 
@@ -66,14 +67,16 @@ class Trial:
         bug: str = "",
         may_repeat: bool = True,
         home: Path = ROOT,
+        storage: str = "",
         prepare: Callable[[Self], None] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"liteq-{hazard}-")
-        self.settings = Settings(self._folder.name, bug=bug)
+        self.settings = Settings(self._folder.name, bug=bug, storage=storage or default_storage())
         self.shift = Shift(self.settings.folder) if shifted else None
         self.report = Report(hazard)
         self.chance = random.Random(f"{hazard} {seed}")
-        self.huey = SqliteHuey(filename=f"{self.settings.folder}/queue.db")
+        self.backend = BACKENDS[self.settings.storage](self.settings)
+        self.huey = self.backend.open()
         self.recorder = h.Recorder(self.settings.folder)
         self._workers = workers
         self._may_repeat = may_repeat
@@ -109,6 +112,7 @@ class Trial:
             if consumer.process.poll() is None:
                 consumer.kill_everything()
         self.huey.storage.close()
+        self.backend.end()
         self.recorder.close()
         self._folder.cleanup()
 
@@ -227,12 +231,12 @@ class Trial:
         report.broken += check(run)
         if not acknowledged:
             report.broken.append("no task was acknowledged")
-        report.broken += verify(f"{self.settings.folder}/queue.db").problems
+        report.broken += self.backend.problems()
         return report
 
     def _look_back(self) -> Run:
         run = Run(
-            h.read(self.settings.folder), {},
+            list(_without_what_was_forgotten(h.read(self.settings.folder))), {},
             workers=self._workers * len(self.consumers), lease=self._lease or 0,
             may_repeat=self._may_repeat, interval=INTERVAL,
         )  # fmt: skip
@@ -250,3 +254,13 @@ class Trial:
             return self.huey.result(id)
         except TaskException:
             return DEAD if id in dead else ERROR
+
+
+def _without_what_was_forgotten(events: list[h.Event]) -> Iterator[h.Event]:
+    """The history without what a server promised that is none any more: acknowledgements and slots."""
+    forgotten = max((event.at for event in events if event.kind == h.FORGOTTEN), default=0)
+    for event in events:
+        promised = event.kind == h.ACKNOWLEDGED or "slot" in event.detail
+        began = event.at - int(event.detail.get("wait", 0) * 1e9)
+        if not promised or began > forgotten:
+            yield event

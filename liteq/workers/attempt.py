@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
+from collections.abc import Callable
+from typing import TypeVar
 
 from liteq import clock
 from liteq import signals as s
@@ -30,6 +33,10 @@ from liteq.workers.wire import Announcement, Assignment
 
 logger = logging.getLogger("huey.worker")
 
+_RETRY_AFTER = 0.25
+"""Seconds."""
+_T = TypeVar("_T")
+
 
 def attempt(
     huey: Huey, assignment: Assignment, brake: Brake, stopped: HueyException | None = None
@@ -40,11 +47,11 @@ def attempt(
     """
     data = assignment.data
     if data is None:
-        data = huey.storage.data_of(assignment.key)
+        data = _read(lambda: huey.storage.data_of(assignment.key))
         if data is None:
             return BACK  # the claim was lost meanwhile, and so will be the settle
     gathers = assignment.gathers and not assignment.revoked
-    ends = huey.storage.ends_of(assignment.key) if gathers else None
+    ends = _read(lambda: huey.storage.ends_of(assignment.key)) if gathers else None
     if gathers and ends is None:
         return BACK
     task, wrong = _decode(huey, data, ends)
@@ -60,6 +67,15 @@ def attempt(
     now = None if task.expires_resolved is None else clock.naive_now(huey.utc)
     ended = run(huey, task, revoked=assignment.revoked, now=now, isolated=True, guard=brake)
     return ended.outcome(huey.emitter.take())
+
+
+def _read(look: Callable[[], _T]) -> _T:
+    """What a look at storage finds: the task has not begun, so it can wait until that works again."""
+    while True:
+        try:
+            return look()
+        except StorageBusy:
+            time.sleep(_RETRY_AFTER)
 
 
 def _decode(huey: Huey, data: bytes, ends: list[MemberEnd] | None) -> tuple[Task | None, str]:

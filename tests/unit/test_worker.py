@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from liteq import clock
+from liteq.exceptions import StorageUnreachable
 from liteq.identity import identify
 from liteq.messages import BACK, Disposition, Outcome, Settlement
 from liteq.workers import leftovers
@@ -69,6 +70,21 @@ def test_it_runs_what_it_was_given_long_ago_if_the_claim_still_holds(sqlite, lin
     report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - LEASE))
     assert calls == ["a"]
     assert report.outcome.status == "complete"
+
+
+def test_it_waits_for_a_storage_that_cannot_be_read_at_the_moment(sqlite, line, ran, monkeypatch):
+    calls, claim = ran
+    tries, data_of = [], sqlite.storage.data_of
+
+    def data_of_in_the_end(key):
+        tries.append(key)
+        if len(tries) == 1:
+            raise StorageUnreachable("not yet")
+        return data_of(key)
+
+    monkeypatch.setattr(sqlite.storage, "data_of", data_of_in_the_end)
+    report = work(sqlite, line, pack_tasks([claim], now=clock.monotonic() - 2 * LEASE))
+    assert (calls, report.outcome.status, len(tries)) == (["a"], "complete", 2)
 
 
 def test_an_orphan_begins_no_other_task_of_its_packet(sqlite, line):

@@ -17,7 +17,7 @@ class ConsumerVerbs(Calls):
     """Those that this process has registered, or renewed."""
 
     def register(self, consumer: Identity) -> int:
-        owner = int(self._call("register", clock.now(), packing.encode_json(consumer)))
+        owner = int(self._call("register", clock.now() // clock.SECOND, packing.encode_json(consumer)))
         self._registered[owner] = (consumer, None)
         return owner
 
@@ -46,7 +46,7 @@ class ConsumerVerbs(Calls):
             )
         entry = [*self._registered.get(owner, ()), None, None][:2]
         packed = ["" if process is None else packing.encode_json(process) for process in entry]
-        self._call("renew", owner, lasts, own_identity().host, *packed, clock.now(), wanted=False)
+        self._call("renew", owner, lasts, own_identity().host, *packed, wanted=False)
 
     def lapsed(self) -> set[int]:
         return set(map(int, self._call("lapsed", own_identity().host)))

@@ -1,12 +1,10 @@
 -- Consumers. consumer: owner → JSON of the process;
 -- dispatcher: owner → that of the one that attends to it.
 
--- register: enters a consumer; its number, which is never given again. Nor are the numbers of messages, though
--- the server may forget what it has given: they go on from the time.
+-- register: enters a consumer; its number, which is never given again, though the server may forget what it has
+-- given: they go on from the time in seconds.
 function write.register()
-  local now = number()
-  raise_number('message', now)
-  raise_number('owner', math.floor(now / 1000000))
+  raise_number('owner', number())
   local owner = digits(next_number('owner'))
   hset(K.consumer, owner, text())
   return owner

@@ -41,6 +41,12 @@ if how == 'commit' and not is_own then return redis.error_reply('LITEQ LOST') en
 -- A server whose memory is used up refuses what may use more of it, unless the script has changed something
 -- already. So what ends tasks, or only looks, begins with a deletion of nothing.
 if makes_room or read[ARGV[4]] then call('HDEL', K.numbers, '') end
+-- Numbers of messages go on from the time, so that none comes again though a server forgets what it has given:
+-- somebody may still be at a message of that number. A batch gets the same ones at each trial.
+if absorb and call('HEXISTS', K.numbers, 'message') == 0 then
+  local now = call('TIME')
+  call('HSET', K.numbers, 'message', digits(now[1] * 1000000 + now[2]))
+end
 if not holder and absorb and not absorb() then return redis.error_reply('LITEQ MORE') end
 if how == 'try' then
   if holder and not is_own then return redis.error_reply('LITEQ LOCKED') end

@@ -6,13 +6,11 @@
 
 makes_room = true  -- nothing to speak of is added
 
--- renew: the consumer works. Who was taken for dead, or forgotten, is entered again, by the same number; it may
--- still be at messages that are forgotten, too.
+-- renew: the consumer works. Who was taken for dead, or forgotten, is entered again, by the same number.
 function write.renew()
-  local owner, lasts, host, consumer, dispatcher, now = text(), number(), text(), text(), text(), number()
+  local owner, lasts, host, consumer, dispatcher = text(), number(), text(), text(), text()
   if call('HEXISTS', K.consumer, owner) == 0 then
     if consumer == '' then return 0 end
-    raise_number('message', now)
     raise_number('owner', tonumber(owner))
     hset(K.consumer, owner, consumer)
     if dispatcher ~= '' then hset(K.dispatcher, owner, dispatcher) end

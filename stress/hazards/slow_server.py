@@ -1,0 +1,24 @@
+"""The server stands still again and again: replies come late, and many at once."""
+
+from __future__ import annotations
+
+from stress.backends import RedisBackend
+from stress.report import Report
+from stress.trial import Trial
+
+_PAUSE = 0.1
+_LONGEST = 0.4
+
+
+def run(seed: int, seconds: float, workers: int) -> Report:
+    """Stop the server, and let it go on."""
+    with Trial("slow_server", seed, workers, storage="redis") as trial:
+        backend = trial.backend
+        assert isinstance(backend, RedisBackend)
+
+        def stop() -> bool:
+            backend.stand_still(trial.chance.uniform(0.01, _LONGEST))
+            return True
+
+        trial.break_things(seconds, stop, _PAUSE)
+        return trial.finish()
