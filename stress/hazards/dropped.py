@@ -13,9 +13,8 @@ _PAUSE = 0.03
 def run(seed: int, seconds: float, workers: int) -> Report:
     """Drop the connections of calls, or those of subscriptions."""
     with Trial("dropped", seed, workers, kinds=KINDS, storage="redis") as trial:
-        backend = trial.backend
-        assert isinstance(backend, RedisBackend)
-        with backend.client() as client:
+        assert isinstance(trial.backend, RedisBackend)
+        with trial.backend.server.client() as client:
 
             def drop() -> bool:
                 kind = trial.chance.choice(["normal", "normal", "pubsub"])

@@ -31,7 +31,7 @@ def replace(trial: Trial) -> bool:
     """
     assert isinstance(trial.backend, RedisBackend)
     said = trial.consumer.said(_SAID)
-    trial.backend.forget()
+    trial.backend.server.forget()
     trial.recorder.note(h.FORGOTTEN)
     wait_until(lambda: trial.consumer.said(_SAID) > said)
     return True

@@ -17,13 +17,13 @@ KINDS = ("plain", "once", "failing", "flaky", "delayed", "pipeline", "bulk", "ch
 def run(seed: int, seconds: float, workers: int) -> Report:
     """Kill the server again and again."""
     with Trial("server_killed", seed, workers, kinds=KINDS, storage="redis") as trial:
-        backend = trial.backend
-        assert isinstance(backend, RedisBackend)
+        assert isinstance(trial.backend, RedisBackend)
+        server = trial.backend.server
 
         def kill() -> bool:
-            backend.kill()
+            server.end()
             time.sleep(trial.chance.uniform(0, _LONGEST_AWAY))
-            backend.start()
+            server.start()
             return True
 
         trial.break_things(seconds, kill, _PAUSE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 from stress.backends import RedisBackend
 from stress.report import Report
 from stress.trial import Trial
@@ -13,11 +16,13 @@ _LONGEST = 0.4
 def run(seed: int, seconds: float, workers: int) -> Report:
     """Stop the server, and let it go on."""
     with Trial("slow_server", seed, workers, storage="redis") as trial:
-        backend = trial.backend
-        assert isinstance(backend, RedisBackend)
+        assert isinstance(trial.backend, RedisBackend)
+        server = trial.backend.server
 
         def stop() -> bool:
-            backend.stand_still(trial.chance.uniform(0.01, _LONGEST))
+            server.send(signal.SIGSTOP)
+            time.sleep(trial.chance.uniform(0.01, _LONGEST))
+            server.send(signal.SIGCONT)
             return True
 
         trial.break_things(seconds, stop, _PAUSE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -322,9 +321,7 @@ def test_a_server_that_has_forgotten_what_it_confirmed_is_told_of(app, consume, 
     consumer = consume("-w", "2")
     app.hold("gate")
     started(app, "gate")
-    server.end()
-    shutil.rmtree(server.folder / "appendonlydir")
-    server.start()
+    server.forget()
     results = again(lambda: load(app, 200))
     app.open_gate("gate")  # the outcome is nobody's
     check_all_ran(app, 200, results)
