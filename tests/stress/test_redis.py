@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from stress.backends import RedisBackend
 from stress.hazards import load, of_storage
 from stress.hazards.dispatcher import kill_dispatcher
 from stress.planted_redis import ON_REDIS
-from stress.settings import STORAGE
+from stress.settings import STORAGE, Settings
 from stress.trial import Trial
 from tests.servers import need_redis
 
@@ -22,14 +25,14 @@ def test_a_hazard_breaks_no_promise_on_a_server(hazard: str, monkeypatch: pytest
     assert report.settled == report.acknowledged > 10
 
 
-@pytest.mark.parametrize(
-    ("bug", "rule"),
-    [
-        ("lost-call", "everything acknowledged has an end"),
-        ("always-unheard", "an attempt"),
-        ("slot-twice", "a slot fires once"),
-    ],
-)
+FOUND_BY = [
+    ("lost-call", "everything acknowledged has an end"),
+    ("always-unheard", "an attempt"),
+    ("slot-twice", "a slot fires once"),
+]
+
+
+@pytest.mark.parametrize(("bug", "rule"), FOUND_BY)
 def test_a_planted_bug_is_found_on_a_server(bug: str, rule: str):
     need_redis()
     with Trial("planted", 1, 2, kinds=["plain"], bug=bug, storage="redis") as trial:
@@ -39,4 +42,17 @@ def test_a_planted_bug_is_found_on_a_server(bug: str, rule: str):
 
 
 def test_each_bug_is_tried():
-    assert set(ON_REDIS) == {"", "lost-call", "always-unheard", "slot-twice"}
+    assert {bug for bug, _ in FOUND_BY} == set(ON_REDIS) - {""}
+
+
+def test_what_is_left_on_a_server_is_told(tmp_path: Path):
+    need_redis()
+    backend = RedisBackend(Settings(str(tmp_path)))
+    try:
+        huey = backend.open()
+        assert backend.problems() == []
+        huey.enqueue(huey.task()(max).s(1, 2))
+        assert backend.problems() == ["1 entries are left in inbox"]
+        huey.storage.close()
+    finally:
+        backend.end()

@@ -55,9 +55,8 @@ def _check_places(connection_pool: Any, url: str | None, options: dict[str, Any]
         given = {**options, **({} if url is None else {"url": url})}
         name = getattr(connection_pool, "connection_kwargs", {}).get("client_name")
         if name is None or name == given.get("client_name"):
-            given.pop(
-                "client_name", None
-            )  # huey accepts it, too; the pool knows what its connections are called
+            # huey accepts it, too; the pool knows what its connections are called
+            given.pop("client_name", None)
         if given:
             names = ", ".join(sorted(given))
             raise ConfigurationError(
